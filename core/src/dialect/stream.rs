@@ -1,0 +1,151 @@
+//! What all SSE dialects share: framing, a JSON body where a stream was asked for, and "did it really end?".
+
+use super::{Dialect, SseEvent, SseParser};
+use crate::types::{Completion, Delta, Failure};
+
+/// Longest JSON body taken where a stream was asked for, in bytes.
+const MAX_BODY: usize = 64 << 20;
+
+/// Reads one dialect's events.
+pub trait EventDecoder: Send {
+    /// Appends what an event says to `out`.
+    ///
+    /// # Errors
+    /// The class of an error event; `malformed` when it is not this format.
+    fn event(&mut self, event: &SseEvent, out: &mut Vec<Delta>) -> Result<(), Failure>;
+
+    /// Whether the dialect's terminal marker has come: only then is the stream a success.
+    fn terminated(&self) -> bool;
+}
+
+enum Mode {
+    /// Nothing but white space yet.
+    Start,
+    Events,
+    /// A JSON body came instead of events: an error, or a whole reply.
+    Json(Vec<u8>),
+}
+
+/// Bytes in, deltas out, for one stream of any dialect.
+pub struct StreamDecoder {
+    dialect: &'static dyn Dialect,
+    events: Box<dyn EventDecoder>,
+    sse: SseParser,
+    mode: Mode,
+    ready: Vec<SseEvent>,
+}
+
+impl std::fmt::Debug for StreamDecoder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamDecoder")
+            .field("dialect", &self.dialect.id())
+            .finish_non_exhaustive()
+    }
+}
+
+impl StreamDecoder {
+    /// A decoder for one stream of `dialect`.
+    #[must_use]
+    pub fn new(dialect: &'static dyn Dialect) -> Self {
+        Self {
+            dialect,
+            events: dialect.events(),
+            sse: SseParser::default(),
+            mode: Mode::Start,
+            ready: Vec::new(),
+        }
+    }
+
+    /// Takes the next bytes and appends what they say to `out`.
+    ///
+    /// # Errors
+    /// The class of an error event; `malformed` when it is not this format. What came before the error is in `out`.
+    pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Delta>) -> Result<(), Failure> {
+        if matches!(self.mode, Mode::Start) {
+            let Some(at) = bytes.iter().position(|b| !b.is_ascii_whitespace()) else {
+                return Ok(());
+            };
+            bytes = bytes.get(at..).unwrap_or_default();
+            self.mode = match bytes.first() {
+                Some(b'{' | b'[' | b'<') => Mode::Json(Vec::new()),
+                _ => Mode::Events,
+            };
+        }
+        if let Mode::Json(body) = &mut self.mode {
+            if body.len().saturating_add(bytes.len()) > MAX_BODY {
+                return Err(Failure::malformed("the reply is longer than 64 MiB"));
+            }
+            body.extend_from_slice(bytes);
+            return Ok(());
+        }
+        let parsed = self.sse.push(bytes, &mut self.ready);
+        self.drain(out)?;
+        parsed
+    }
+
+    fn drain(&mut self, out: &mut Vec<Delta>) -> Result<(), Failure> {
+        for event in std::mem::take(&mut self.ready) {
+            self.events.event(&event, out)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the terminal marker has come. The connection may stay open after it; nobody waits for that.
+    #[must_use]
+    pub fn terminated(&self) -> bool {
+        self.events.terminated()
+    }
+
+    /// The body ended.
+    ///
+    /// # Errors
+    /// `malformed` when it ended without the terminal marker; otherwise as [`Self::push`].
+    pub fn finish(&mut self, out: &mut Vec<Delta>) -> Result<(), Failure> {
+        if let Mode::Json(body) = &mut self.mode {
+            let body = std::mem::take(body);
+            let done = self.dialect.decode(&body)?;
+            explode(done, out);
+            return Ok(());
+        }
+        let parsed = self.sse.finish(&mut self.ready);
+        self.drain(out)?;
+        parsed?;
+        if self.events.terminated() {
+            Ok(())
+        } else {
+            Err(Failure::malformed("the stream ended without its terminal marker"))
+        }
+    }
+}
+
+/// A whole reply as the deltas a stream of it would give.
+fn explode(done: Completion, out: &mut Vec<Delta>) {
+    out.push(Delta::Meta {
+        id: done.id,
+        model: done.model,
+    });
+    if !done.reasoning.is_empty() {
+        out.push(Delta::Reasoning(done.reasoning));
+    }
+    out.extend(done.reasoning_blocks.into_iter().map(Delta::ReasoningBlock));
+    if !done.text.is_empty() {
+        out.push(Delta::Text(done.text));
+    }
+    out.extend(done.refusal.map(Delta::Refusal));
+    for (index, call) in (0u32..).zip(done.tool_calls) {
+        out.push(Delta::ToolCall {
+            index,
+            id: Some(call.id),
+            name: Some(call.name),
+            arguments: call.arguments,
+            signature: call.signature,
+        });
+    }
+    out.push(Delta::Usage(done.usage));
+    if let Some(reason) = done.finish_reason {
+        out.push(Delta::Finish {
+            reason,
+            raw: done.finish_raw,
+        });
+    }
+}

@@ -1,0 +1,10 @@
+//! hotspare keeps an app's LLM calls answered when a provider is not.
+#![forbid(unsafe_code)]
+
+pub mod catalog;
+pub mod dialect;
+mod error;
+pub mod transport;
+pub mod types;
+
+pub use error::{Error, ErrorKind, Result};

@@ -1,0 +1,85 @@
+//! The only room that opens sockets. Everything above it sees [`Transport`], so tests swap the network out.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use url::Url;
+
+/// A request ready to go, its key's header in place and marked sensitive.
+#[derive(Debug, Clone)]
+pub struct HttpRequest {
+    /// Where to. The key's origin has been checked against it.
+    pub url: Url,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// The body.
+    pub body: Bytes,
+    /// How long making the connection may take.
+    pub connect_timeout: Duration,
+}
+
+/// How an exchange broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportErrorKind {
+    /// DNS, TCP or TLS failed: nothing was sent.
+    Connect,
+    /// The connection was lost before the whole head had come: the request may have arrived.
+    Reset,
+    /// The connection was lost, or its framing broke, in the body.
+    Body,
+}
+
+/// An exchange that broke. The message never holds a URL's query or a header.
+#[derive(Debug, Clone)]
+pub struct TransportError {
+    /// How.
+    pub kind: TransportErrorKind,
+    /// What the layers below said, joined.
+    pub message: String,
+}
+
+/// A response whose head has come.
+pub struct HttpResponse {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// The rest. Dropping it closes the exchange.
+    pub body: Body,
+}
+
+/// The bytes of a response, as they come. Dropping it closes the connection, which the other side sees.
+pub struct Body(Pin<Box<dyn futures_core::Stream<Item = Result<Bytes, TransportError>> + Send>>);
+
+impl Body {
+    /// A body of whatever the stream gives.
+    pub fn new(
+        stream: impl futures_core::Stream<Item = Result<Bytes, TransportError>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(stream))
+    }
+
+    /// The next bytes; None at the end. Cancel-safe.
+    pub async fn next(&mut self) -> Option<Result<Bytes, TransportError>> {
+        std::future::poll_fn(|cx| self.poll_next(cx)).await
+    }
+
+    /// Polls for the next bytes.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, TransportError>>> {
+        self.0.as_mut().poll_next(cx)
+    }
+}
+
+/// A boxed future of an exchange.
+pub type Exchange = Pin<Box<dyn Future<Output = Result<HttpResponse, TransportError>> + Send>>;
+
+/// Sends one POST and gives the response once its head is there. Never retries, never follows a redirect.
+/// Dropping the future abandons the exchange.
+pub trait Transport: Send + Sync + 'static {
+    /// Begins an exchange.
+    fn send(&self, request: HttpRequest) -> Exchange;
+}

@@ -1,0 +1,60 @@
+//! Chat requests, replies, stream events, usage, failure classes and the trail. No I/O and no clock.
+
+mod content;
+mod delta;
+mod failure;
+mod message;
+mod reply;
+mod request;
+mod tool;
+mod trail;
+mod usage;
+
+pub use content::{Audio, Content, FilePart, ImagePart, Media, Part, PartBody, parse_data_url};
+pub use delta::{Accumulator, Completion, Delta, ReasoningBlock};
+pub use failure::{Failure, FailureClass, Phase, Sent};
+pub use message::{Message, Role};
+pub use reply::{FinishReason, Reply, StreamEvent, ToolCallDelta};
+pub use request::{ChatRequest, JsonSchema, ReasoningEffort, ResponseFormat, Stop};
+pub use tool::{FunctionTool, Tool, ToolCall, ToolChoice};
+pub use trail::{Attempt, Next, Outcome, Trail};
+pub use usage::Usage;
+
+use serde::{Deserialize, Serialize};
+
+/// A JSON object whose keys keep their order.
+pub type JsonMap = serde_json::Map<String, serde_json::Value>;
+
+/// A wire format. A provider *speaks* a dialect; twenty providers speak `openai_chat`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DialectId {
+    /// OpenAI Chat Completions, `POST {base}/chat/completions`.
+    OpenaiChat,
+    /// Anthropic Messages, `POST {base}/messages`.
+    AnthropicMessages,
+    /// Google Gemini `generateContent`, `POST {base}/models/{model}:generateContent`.
+    Gemini,
+}
+
+impl DialectId {
+    /// Every dialect this build speaks.
+    pub const ALL: [Self; 3] = [Self::OpenaiChat, Self::AnthropicMessages, Self::Gemini];
+
+    /// The name used in config files and trails.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai_chat",
+            Self::AnthropicMessages => "anthropic_messages",
+            Self::Gemini => "gemini",
+        }
+    }
+}
+
+impl std::fmt::Display for DialectId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

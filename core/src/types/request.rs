@@ -1,0 +1,207 @@
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+use super::{JsonMap, Message, Tool, ToolChoice};
+
+/// A chat request, with OpenAI Chat Completions field names.
+///
+/// Fields we do not know are kept in `extra` and passed to targets that speak `openai_chat`; at any other target they
+/// are an [`Unsupported`](super::FailureClass::Unsupported) failure that names the field, and the plan goes on.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ChatRequest {
+    /// A route's name, or one target as `provider/model`. Default: the route named `default`.
+    #[serde(alias = "model", skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
+    /// Seconds the whole request may take, over the route's own `timeouts.total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<f64>,
+    /// The conversation. Must not be empty.
+    #[serde(deserialize_with = "messages")]
+    pub messages: Vec<Message>,
+    /// Most output tokens, reasoning included. Default: the vendor's own; the catalog's where the vendor needs one.
+    #[serde(alias = "max_completion_tokens", skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u32>,
+    /// 0–2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub temperature: Option<f64>,
+    /// 0–1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Sample among the k most likely tokens. OpenAI has no equal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Texts that end the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// For repeatable sampling, as far as the vendor can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<i64>,
+    /// −2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub frequency_penalty: Option<f64>,
+    /// −2 to 2.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub presence_penalty: Option<f64>,
+    /// Functions the model may call.
+    #[serde(deserialize_with = "list", skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+    /// Whether and what it must call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_choice: Option<ToolChoice>,
+    /// Whether it may make several calls at once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parallel_tool_calls: Option<bool>,
+    /// Plain text, any JSON, or JSON of a schema.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormat>,
+    /// How hard to think.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_effort: Option<ReasoningEffort>,
+    /// An opaque id of the end user, for the vendor's abuse checks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// Fields added to the body at one provider only, by provider name or dialect name:
+    /// `{"anthropic": {"thinking": {…}}}`. Other targets never see them.
+    #[serde(deserialize_with = "options", skip_serializing_if = "BTreeMap::is_empty")]
+    pub provider_options: BTreeMap<String, JsonMap>,
+    /// Fields we do not know. Nulls are not kept.
+    #[serde(flatten, deserialize_with = "extra")]
+    pub extra: JsonMap,
+}
+
+impl ChatRequest {
+    /// A request of one user message.
+    #[must_use]
+    pub fn of(prompt: impl Into<String>) -> Self {
+        Self {
+            messages: vec![Message::user(prompt)],
+            ..Self::default()
+        }
+    }
+}
+
+fn messages<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Message>, D::Error> {
+    struct Visitor;
+    impl<'de> serde::de::Visitor<'de> for Visitor {
+        type Value = Vec<Message>;
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("a prompt, or a list of messages")
+        }
+        fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+            Ok(vec![Message::user(text)])
+        }
+        fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            let mut messages = Vec::with_capacity(seq.size_hint().unwrap_or(4).min(1024));
+            while let Some(message) = seq.next_element()? {
+                messages.push(message);
+            }
+            Ok(messages)
+        }
+    }
+    deserializer.deserialize_any(Visitor)
+}
+
+fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Tool>, D::Error> {
+    Ok(Option::<Vec<Tool>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, JsonMap>, D::Error> {
+    Ok(Option::<BTreeMap<String, JsonMap>>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+fn extra<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JsonMap, D::Error> {
+    let mut map = JsonMap::deserialize(deserializer)?;
+    map.retain(|_, value| !value.is_null());
+    Ok(map)
+}
+
+/// One stop text, or several.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Stop {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Stop {
+    /// The stop texts.
+    #[must_use]
+    pub fn texts(&self) -> &[String] {
+        match self {
+            Self::One(text) => std::slice::from_ref(text),
+            Self::Many(texts) => texts,
+        }
+    }
+}
+
+/// What the answer must look like.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ResponseFormat {
+    /// Text.
+    Text,
+    /// Any JSON object.
+    JsonObject,
+    /// JSON of a schema.
+    JsonSchema {
+        /// The schema.
+        json_schema: JsonSchema,
+    },
+}
+
+/// A named JSON Schema for the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JsonSchema {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The JSON Schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<Value>,
+    /// Whether the answer must match it exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub strict: Option<bool>,
+}
+
+/// How hard a reasoning model thinks. Which levels a model takes differs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ReasoningEffort {
+    /// Not at all.
+    None,
+    /// The least.
+    Minimal,
+    /// Little.
+    Low,
+    /// Some.
+    Medium,
+    /// Much.
+    High,
+    /// Very much.
+    Xhigh,
+    /// As much as it can.
+    Max,
+}
+
+impl ReasoningEffort {
+    /// The word on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::Xhigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+}
