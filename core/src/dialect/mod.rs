@@ -9,6 +9,8 @@ mod stream;
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, StreamDecoder};
 
+use std::time::SystemTime;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
@@ -64,7 +66,8 @@ pub trait Dialect: Send + Sync + 'static {
     fn events(&self) -> Box<dyn EventDecoder>;
 
     /// The class of a reply that is not a success. Evidence in this order: code in the body, message, status.
-    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure;
+    /// `now` turns a moment the vendor names ("try again at …") into a wait.
+    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure;
 
     /// The header that carries a key, and what stands before the key in it.
     fn auth(&self) -> (&'static str, &'static str);
