@@ -3,6 +3,9 @@
 //! A dialect never opens a socket, reads a clock or keeps a key. What it cannot say it refuses by name
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
 
+pub(crate) mod common;
+pub mod openai_chat;
+pub(crate) mod retry_after;
 mod sse;
 mod stream;
 
@@ -71,4 +74,14 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// The header that carries a key, and what stands before the key in it.
     fn auth(&self) -> (&'static str, &'static str);
+}
+
+/// The codec of a dialect.
+#[must_use]
+pub fn dialect(id: DialectId) -> &'static dyn Dialect {
+    match id {
+        DialectId::OpenaiChat => &openai_chat::OPENAI_CHAT,
+        // One arm a dialect; until its codec is here, `Dialect::id` of the answer differs from `id`.
+        DialectId::AnthropicMessages | DialectId::Gemini => &openai_chat::OPENAI_CHAT,
+    }
 }
