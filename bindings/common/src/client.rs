@@ -1,15 +1,16 @@
-//! A client that survives `fork`, and the crossing of requests.
+//! A client that survives `fork`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use hotspare::types::{ChatRequest, Reply};
-use hotspare::{Client, Error, Result};
-use tokio::sync::OnceCell;
+use hotspare::{Client, Config, Result};
+use once_cell::sync::OnceCell;
 
 use crate::fork::{ForkGuard, generation};
 use crate::queue::EventQueue;
 
-/// What a client is made of, kept so that the child of a fork can make its own.
+/// What the host makes a client of.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A `.toml` or `.json` file.
@@ -20,30 +21,18 @@ pub enum Source {
     Targets(Vec<String>),
 }
 
-impl Source {
-    async fn build(&self) -> Result<Client> {
-        match self {
-            Self::File(path) => Client::from_file(path).await,
-            Self::Json(text) => Client::from_json(text),
-            Self::Targets(targets) => targets
-                .iter()
-                .fold(Client::builder(), |builder, target| builder.target(target))
-                .build(),
-        }
-    }
-}
-
 /// A client for every process that comes of the one that made it.
 ///
 /// Pooled connections belong to the process that opened them, so the child of a fork makes a client of its own, when
 /// it first calls, and leaves the parent's untouched.
 #[derive(Debug)]
 pub struct SharedClient {
-    source: Source,
+    config: Config,
     first: Generation,
 }
 
-/// The client of one generation, and the way to the next: never a lock that a fork could leave locked.
+/// The client of one generation, and the way to later ones: a lock that another thread held at the fork is never
+/// waited for, since the child looks one link further.
 #[derive(Debug)]
 struct Generation {
     number: u64,
@@ -52,36 +41,45 @@ struct Generation {
 }
 
 impl Generation {
-    async fn build(source: &Source) -> Result<Self> {
-        Ok(Self {
+    fn of(client: Client) -> Self {
+        Self {
             number: generation(),
-            client: ForkGuard::new(source.build().await?),
+            client: ForkGuard::new(client),
             next: OnceCell::new(),
-        })
+        }
     }
 }
 
 impl SharedClient {
-    /// Makes a client.
+    /// Makes a client. Reads files.
     ///
     /// # Errors
     /// A config error that lists every problem.
-    pub async fn build(source: Source) -> Result<Self> {
-        let first = Generation::build(&source).await?;
-        Ok(Self { source, first })
+    pub async fn build(source: Source) -> Result<Arc<Self>> {
+        let client = match source {
+            Source::File(path) => Client::from_file(path).await?,
+            Source::Json(text) => Client::from_json(&text)?,
+            Source::Targets(targets) => targets
+                .into_iter()
+                .fold(Client::builder(), hotspare::ClientBuilder::target)
+                .build()?,
+        };
+        Ok(Arc::new(Self {
+            config: client.config().clone(),
+            first: Generation::of(client),
+        }))
     }
 
     /// This process's client.
     ///
     /// # Errors
-    /// In the child of a fork: a config that can no longer be read.
-    pub async fn get(&self) -> Result<&Client> {
+    /// In the child of a fork: a file of `extra_roots` that can no longer be read.
+    pub fn get(&self) -> Result<&Client> {
         let mut generation = &self.first;
         while generation.number != crate::fork::generation() {
-            generation = generation
-                .next
-                .get_or_try_init(|| async { Generation::build(&self.source).await.map(Box::new) })
-                .await?;
+            generation = generation.next.get_or_try_init(|| {
+                Client::new(self.config.clone()).map(|client| Box::new(Generation::of(client)))
+            })?;
         }
         generation.client.get()
     }
@@ -90,51 +88,16 @@ impl SharedClient {
     ///
     /// # Errors
     /// The call's.
-    pub async fn send(&self, request: ChatRequest) -> Result<Reply> {
-        self.get().await?.send(request).await
+    pub async fn send(self: Arc<Self>, request: ChatRequest) -> Result<Reply> {
+        self.get()?.send(request).await
     }
 
     /// A stream's events.
     #[must_use]
-    pub fn open(self: std::sync::Arc<Self>, request: ChatRequest) -> EventQueue {
+    pub fn open(self: Arc<Self>, request: ChatRequest) -> EventQueue {
         EventQueue::start(async move {
-            let stream = self.get().await?.open(request).await?;
+            let stream = self.get()?.open(request).await?;
             Ok((stream.target().to_owned(), stream))
         })
-    }
-}
-
-/// A request from its JSON text.
-///
-/// # Errors
-/// An invalid request, with the path of the field at fault.
-pub fn parse_request(json: &[u8]) -> Result<ChatRequest> {
-    let mut deserializer = serde_json::Deserializer::from_slice(json);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let inner = error.into_inner();
-        Error::invalid_request(if path == "." {
-            inner.to_string()
-        } else {
-            format!("`{path}`: {inner}")
-        })
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wrong_request_names_the_place() {
-        for (json, part) in [
-            (r#"{"messages": [{"role": "usr", "content": ""}]}"#, "messages[0]"),
-            (r#"{"messages": "x", "temperature": "hot"}"#, "`temperature`: invalid type"),
-            (r#"{"messages": 1}"#, "`messages`"),
-            ("[", "EOF"),
-        ] {
-            let error = parse_request(json.as_bytes()).unwrap_err();
-            assert!(error.message().contains(part), "{json}: {error}");
-        }
     }
 }

@@ -2,8 +2,8 @@
 //! locked, and the sockets are shared with the parent. So nothing made before a fork may be used, or even dropped,
 //! after it; [`generation`] tells the two sides apart.
 
-use std::ops::DerefMut;
 use std::mem::ManuallyDrop;
+use std::ops::DerefMut;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hotspare::types::{Failure, FailureClass, Phase, Trail};
@@ -44,7 +44,11 @@ impl<T> ForkGuard<T> {
     /// # Errors
     /// A [`FailureClass::Reset`] failure after a fork.
     pub fn get(&self) -> Result<&T> {
-        if self.is_ours() { Ok(&self.value) } else { Err(stale()) }
+        if self.is_ours() {
+            Ok(&self.value)
+        } else {
+            Err(stale())
+        }
     }
 
     /// The value, if it was made in this process.
@@ -52,7 +56,11 @@ impl<T> ForkGuard<T> {
     /// # Errors
     /// A [`FailureClass::Reset`] failure after a fork.
     pub fn get_mut(&mut self) -> Result<&mut T> {
-        if self.is_ours() { Ok(self.value.deref_mut()) } else { Err(stale()) }
+        if self.is_ours() {
+            Ok(self.value.deref_mut())
+        } else {
+            Err(stale())
+        }
     }
 
     /// Whether the value was made in this process.

@@ -11,7 +11,7 @@ mod record;
 mod runtime;
 mod task;
 
-pub use client::{Source, SharedClient, parse_request};
+pub use client::{SharedClient, Source};
 pub use fork::{ForkGuard, generation};
 pub use queue::EventQueue;
 pub use record::{EXCEPTIONS, ErrorRecord, error_record, exception_name};

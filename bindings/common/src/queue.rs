@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use futures_core::Stream;
+use hotspare::Result;
 use hotspare::types::StreamEvent;
-use hotspare::{Error, Result};
 use tokio::sync::Notify;
 
 use crate::fork::ForkGuard;
@@ -166,8 +166,10 @@ impl Shared {
             let (events, end) = poll_fn(|cx| poll_ready(stream.as_mut(), cx)).await;
             if !events.is_empty() {
                 self.update(|state| {
-                    if let Some(StreamEvent::Restart { target }) =
-                        events.iter().rev().find(|event| matches!(event, StreamEvent::Restart { .. }))
+                    if let Some(StreamEvent::Restart { target }) = events
+                        .iter()
+                        .rev()
+                        .find(|event| matches!(event, StreamEvent::Restart { .. }))
                     {
                         state.target = Some(target.clone());
                     }
@@ -204,7 +206,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    use hotspare::ErrorKind;
+    use hotspare::{Error, ErrorKind};
     use tokio::sync::mpsc as channel;
 
     use super::*;
@@ -224,7 +226,10 @@ mod tests {
 
     fn queue() -> (channel::UnboundedSender<Result<StreamEvent>>, EventQueue) {
         let (send, receive) = channel::unbounded_channel();
-        (send, EventQueue::start(async { Ok(("p/m".to_owned(), Events(receive))) }))
+        (
+            send,
+            EventQueue::start(async { Ok(("p/m".to_owned(), Events(receive))) }),
+        )
     }
 
     #[tokio::test]
@@ -272,7 +277,10 @@ mod tests {
     #[tokio::test]
     async fn a_restart_changes_the_target() {
         let (send, queue) = queue();
-        send.send(Ok(StreamEvent::Restart { target: "q/n".to_owned() })).unwrap();
+        send.send(Ok(StreamEvent::Restart {
+            target: "q/n".to_owned(),
+        }))
+        .unwrap();
         queue.take(64).await.unwrap();
         assert_eq!(queue.target().as_deref(), Some("q/n"));
     }

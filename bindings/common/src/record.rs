@@ -146,7 +146,10 @@ mod tests {
         assert!(record.last.is_none());
 
         let record = error_record(&Error::all_targets_failed(failure, Trail::new()));
-        assert_eq!((record.code, record.exception), ("all_targets_failed", "AllTargetsFailed"));
+        assert_eq!(
+            (record.code, record.exception),
+            ("all_targets_failed", "AllTargetsFailed")
+        );
         assert_eq!(record.last.unwrap().exception, "RateLimitedError");
     }
 

@@ -158,7 +158,10 @@ mod tests {
             .unwrap();
         assert_eq!(receive.recv().unwrap().unwrap_err().kind(), ErrorKind::Internal);
 
-        assert_eq!(guarded::<()>(|| panic!("boom")).unwrap_err().kind(), ErrorKind::Internal);
+        assert_eq!(
+            guarded::<()>(|| panic!("boom")).unwrap_err().kind(),
+            ErrorKind::Internal
+        );
     }
 
     #[test]
@@ -178,6 +181,10 @@ mod tests {
         let (send, receive) = mpsc::channel::<Result<()>>();
         let task = spawn_then::<(), _, _>(std::future::pending(), move |result| send.send(result).unwrap());
         drop(task);
-        assert!(receive.recv_timeout(std::time::Duration::from_secs(5)).is_err_and(|e| e == mpsc::RecvTimeoutError::Disconnected));
+        assert!(
+            receive
+                .recv_timeout(std::time::Duration::from_secs(5))
+                .is_err_and(|e| e == mpsc::RecvTimeoutError::Disconnected)
+        );
     }
 }
