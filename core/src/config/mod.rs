@@ -144,22 +144,3 @@ impl Default for Backoff {
         }
     }
 }
-// TEMP
-impl Config {
-    /// t
-    pub fn from_file(_p: &std::path::Path) -> Result<Self, crate::Error> {
-        Err(crate::Error::config(""))
-    }
-    /// t
-    pub fn from_toml(_p: &str) -> Result<Self, crate::Error> {
-        Err(crate::Error::config(""))
-    }
-    /// t
-    pub fn from_json(_p: &str) -> Result<Self, crate::Error> {
-        Err(crate::Error::config(""))
-    }
-    /// t
-    pub fn from_targets(_p: Vec<String>) -> Result<Self, crate::Error> {
-        Err(crate::Error::config(""))
-    }
-}
