@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod config;
 pub mod dialect;
 mod error;
+pub mod secrets;
 pub mod transport;
 pub mod types;
 
