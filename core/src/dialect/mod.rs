@@ -3,11 +3,16 @@
 //! A dialect never opens a socket, reads a clock or keeps a key. What it cannot say it refuses by name
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
 
+pub(crate) mod common;
+pub mod openai_chat;
+pub(crate) mod retry_after;
 mod sse;
 mod stream;
 
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, StreamDecoder};
+
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -64,8 +69,19 @@ pub trait Dialect: Send + Sync + 'static {
     fn events(&self) -> Box<dyn EventDecoder>;
 
     /// The class of a reply that is not a success. Evidence in this order: code in the body, message, status.
-    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Failure;
+    /// `now` turns a moment the vendor names ("try again at …") into a wait.
+    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure;
 
     /// The header that carries a key, and what stands before the key in it.
     fn auth(&self) -> (&'static str, &'static str);
+}
+
+/// The codec of a dialect.
+#[must_use]
+pub fn dialect(id: DialectId) -> &'static dyn Dialect {
+    match id {
+        DialectId::OpenaiChat => &openai_chat::OPENAI_CHAT,
+        // One arm a dialect; until its codec is here, `Dialect::id` of the answer differs from `id`.
+        DialectId::AnthropicMessages | DialectId::Gemini => &openai_chat::OPENAI_CHAT,
+    }
 }

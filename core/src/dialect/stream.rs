@@ -14,8 +14,14 @@ pub trait EventDecoder: Send {
     /// The class of an error event; `malformed` when it is not this format.
     fn event(&mut self, event: &SseEvent, out: &mut Vec<Delta>) -> Result<(), Failure>;
 
-    /// Whether the dialect's terminal marker has come: only then is the stream a success.
-    fn terminated(&self) -> bool;
+    /// Whether the stream is a success if the body ends now: the dialect's terminal marker has come.
+    fn complete(&self) -> bool;
+
+    /// Whether nothing that matters can follow, so that reading may stop though the connection is open.
+    /// Differs from [`Self::complete`] where counts follow the terminal marker, as in `openai_chat`.
+    fn finished(&self) -> bool {
+        self.complete()
+    }
 }
 
 enum Mode {
@@ -90,10 +96,17 @@ impl StreamDecoder {
         Ok(())
     }
 
-    /// Whether the terminal marker has come. The connection may stay open after it; nobody waits for that.
+    /// Whether the stream is a success if the body ends now. A reader that runs out of time or loses the connection
+    /// while this holds has the whole answer, and may only miss token counts.
     #[must_use]
-    pub fn terminated(&self) -> bool {
-        self.events.terminated()
+    pub fn complete(&self) -> bool {
+        self.events.complete()
+    }
+
+    /// Whether reading may stop now. The connection may stay open after it; nobody waits for that.
+    #[must_use]
+    pub fn finished(&self) -> bool {
+        self.events.finished()
     }
 
     /// The body ended.
@@ -110,7 +123,7 @@ impl StreamDecoder {
         let parsed = self.sse.finish(&mut self.ready);
         self.drain(out)?;
         parsed?;
-        if self.events.terminated() {
+        if self.events.complete() {
             Ok(())
         } else {
             Err(Failure::malformed("the stream ended without its terminal marker"))

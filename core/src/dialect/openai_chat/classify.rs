@@ -1,0 +1,414 @@
+//! An error of the `openai_chat` family → its class. The evidence, in this order: codes in the body, the message,
+//! the status. The tables serve all vendors that speak the dialect; a code that means two things at two vendors is
+//! told apart by what stands beside it.
+
+use std::borrow::Cow;
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::Value;
+
+use crate::dialect::common::{Rejection, class_of_status, matches_any, parse_json, says_context_length};
+use crate::types::{Failure, FailureClass};
+
+/// Codes and types that say what happened, whatever the status. Words that only restate a 400
+/// (`invalid_request_error`, `BadRequestError`, …) are not here: they hide better evidence.
+const CODES: &[(FailureClass, &[&str])] = &[
+    (
+        FailureClass::QuotaExhausted,
+        &[
+            "insufficient_quota",
+            "credit_balance_exhausted",
+            "organization_spend_limit_exceeded",
+            "project_spend_limit_exceeded",
+            "organization_usage_limit_exceeded",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "billing_error",
+            "payment_required",
+            "insufficient_balance",
+            "exceeded_current_quota_error",
+            "Arrearage",
+            "AllocationQuota.FreeTierOnly",
+        ],
+    ),
+    (
+        FailureClass::RateLimited,
+        &[
+            "rate_limit_exceeded",
+            "rate_limit_error",
+            "rate_limited",
+            "rate_limit_reached_error",
+            "in_flight_budget_exhausted",
+            "tokens",
+            "requests",
+            "limit_requests",
+            "limit_burst_rate",
+            "Throttling",
+            "Throttling.RateQuota",
+            "Throttling.BurstRate",
+            "Throttling.AllocationQuota",
+            "RESOURCE_EXHAUSTED",
+            "RateLimitReached",
+            // Mistral.
+            "1300",
+        ],
+    ),
+    (
+        FailureClass::Overloaded,
+        &[
+            "slow_down",
+            "server_is_overloaded",
+            "overloaded_error",
+            "engine_overloaded",
+            "engine_overloaded_error",
+            "capacity_exceeded",
+            "provider_overloaded",
+            "service_unavailable",
+            "UNAVAILABLE",
+            "ServiceUnavailableError",
+        ],
+    ),
+    (
+        FailureClass::Authentication,
+        &[
+            "invalid_api_key",
+            "authentication_error",
+            "invalid_authentication_error",
+            "authentication",
+            "account_deactivated",
+            "permission_error",
+            "permission_denied",
+            "unsupported_country_region_territory",
+            "data_residency_mismatch",
+            "PermissionDenied",
+            "AuthenticationError",
+            "UNAUTHENTICATED",
+            "PERMISSION_DENIED",
+            "API_KEY_INVALID",
+            // Mistral: unauthorized, tier not allowed, labs not enabled.
+            "1001",
+            "tier_not_allowed",
+            "1910",
+            "labs_not_enabled",
+            "1913",
+        ],
+    ),
+    (
+        FailureClass::ModelNotFound,
+        &[
+            "model_not_found",
+            "DeploymentNotFound",
+            "model_not_available",
+            "resource_not_found_error",
+            "invalid_model",
+            "1500",
+            "not_found",
+            "not_found_error",
+            "NotFoundError",
+            "NOT_FOUND",
+        ],
+    ),
+    (
+        FailureClass::ContextLength,
+        &["context_length_exceeded", "token_limit_exceeded"],
+    ),
+    (
+        FailureClass::ContentFiltered,
+        &[
+            "content_filter",
+            "content_policy_violation",
+            "ResponsibleAIPolicyViolation",
+            "invalid_prompt",
+            "bio_policy",
+            "misalignment_policy_violation",
+            "image_content_policy_violation",
+            "data_inspection_failed",
+            "DataInspectionFailed",
+            "refusal",
+        ],
+    ),
+    // The model wrote a call that does not parse: another try, or another model, may do better.
+    (FailureClass::Malformed, &["tool_use_failed"]),
+    (FailureClass::Timeout, &["timeout", "request_timeout"]),
+    (
+        FailureClass::Server,
+        &[
+            "server_error",
+            "internal_error",
+            "internal_server_error",
+            "InternalServerError",
+            "INTERNAL",
+            "api_error",
+            "server",
+            "provider_unavailable",
+            "bad_gateway",
+        ],
+    ),
+    (
+        FailureClass::InvalidRequest,
+        &[
+            "unsupported_parameter",
+            "unsupported_value",
+            "missing_required_parameter",
+            "empty_array",
+            "invalid_value",
+            "invalid_type",
+            "max_tokens_exceeded",
+            "string_too_long",
+            "string_above_max_length",
+            "precondition_failed",
+            "payload_too_large",
+            "unprocessable",
+        ],
+    ),
+];
+
+/// Messages that say what happened where the codes do not. Lower case; every text of a pattern must be there.
+const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
+    (
+        FailureClass::QuotaExhausted,
+        &[
+            &["used all available credits"],
+            &["monthly spending limit"],
+            &["credit balance is too low"],
+            &["insufficient balance"],
+            &["requires more credits"],
+            &["make sure your account is in good standing"],
+        ],
+    ),
+    (
+        FailureClass::Authentication,
+        &[
+            &["incorrect api key"],
+            &["invalid api key"],
+            &["api key not valid"],
+            &["unregistered callers"],
+            &["user location is not supported"],
+        ],
+    ),
+    (
+        FailureClass::ModelNotFound,
+        &[
+            &["no endpoints found"],
+            &["the model", "does not exist"],
+            &["invalid model:"],
+            &["model not exist"],
+            &["is not found for api version"],
+        ],
+    ),
+    (FailureClass::ContentFiltered, &[&["content exists risk"]]),
+    (
+        FailureClass::Overloaded,
+        &[
+            &["model is overloaded"],
+            &["currently overloaded"],
+            &["over capacity"],
+        ],
+    ),
+];
+
+/// What an error body says, whichever of the family's shapes it has.
+#[derive(Debug, Default)]
+struct Said<'a> {
+    /// Codes and types, the most telling first.
+    codes: Vec<Cow<'a, str>>,
+    message: &'a str,
+    /// An HTTP status inside the body, for errors that come in a 200.
+    status: Option<u16>,
+    /// OpenRouter lists why its moderation refused the prompt.
+    moderated: bool,
+}
+
+impl<'a> Said<'a> {
+    /// None when the body is not an error in any shape.
+    fn read(body: &'a Value) -> Option<Self> {
+        // Google's compatible API wraps errors in a list of one.
+        let body = body.get(0).unwrap_or(body);
+        match body.get("error") {
+            Some(error @ Value::Object(_)) => Some(Self::of_object(error)),
+            // xAI: the text in `error`, a sentence in `code`.
+            Some(Value::String(message)) => Some(Self {
+                message,
+                ..Self::of_object(body)
+            }),
+            _ if body.get("choices").is_some_and(|choices| !choices.is_null()) => None,
+            _ => Self::of_flat(body),
+        }
+    }
+
+    /// Mistral, gateways, and old vLLM: no `error` around it. FastAPI: `detail`.
+    fn of_flat(body: &'a Value) -> Option<Self> {
+        let said = Self::of_object(body);
+        if !said.message.is_empty() {
+            return Some(said);
+        }
+        let message = match body.get("detail")? {
+            Value::String(text) => text,
+            Value::Array(list) => list.iter().find_map(|item| item.get("msg")?.as_str())?,
+            Value::Object(_) => return Self::of_flat(body.get("detail")?),
+            _ => return None,
+        };
+        Some(Self { message, ..said })
+    }
+
+    fn of_object(error: &'a Value) -> Self {
+        let mut said = Self {
+            message: error.get("message").and_then(Value::as_str).unwrap_or_default(),
+            moderated: error.pointer("/metadata/reasons").is_some(),
+            ..Self::default()
+        };
+        for pointer in [
+            "/metadata/error_type",
+            "/innererror/code",
+            "/code",
+            "/type",
+            "/status",
+            "/status_code",
+        ] {
+            match error.pointer(pointer) {
+                Some(Value::String(text)) => match text.parse() {
+                    Ok(status @ 400..=599) => said.status = said.status.or(Some(status)),
+                    _ if !text.is_empty() => said.codes.push(Cow::Borrowed(text)),
+                    _ => {}
+                },
+                Some(Value::Number(number)) => match number.as_u64().and_then(|n| u16::try_from(n).ok()) {
+                    Some(status @ 400..=599) => said.status = said.status.or(Some(status)),
+                    _ => said.codes.push(Cow::Owned(number.to_string())),
+                },
+                _ => {}
+            }
+        }
+        said
+    }
+
+    /// The class, from the body and the HTTP status (None for an error inside a 200).
+    fn class(&self, http: Option<u16>) -> FailureClass {
+        if let Some(class) = self.codes.iter().find_map(|code| class_of_code(code)) {
+            return class;
+        }
+        let status = http.or(self.status);
+        // A rate limit speaks of tokens too, so there a message is no evidence of a full window.
+        if !matches!(status, Some(401 | 402 | 429)) && says_context_length(self.message) {
+            return FailureClass::ContextLength;
+        }
+        let lowercase = self.message.to_ascii_lowercase();
+        if let Some((class, _)) = MESSAGES
+            .iter()
+            .find(|(_, patterns)| matches_any(&lowercase, patterns))
+        {
+            return *class;
+        }
+        if self.moderated {
+            return FailureClass::ContentFiltered;
+        }
+        match status {
+            // Fireworks: the account is suspended for unpaid bills.
+            Some(412) => FailureClass::QuotaExhausted,
+            Some(status) => class_of_status(status),
+            // In a 200, these words are all there is.
+            None if self.codes.iter().any(|code| {
+                code.to_ascii_lowercase().starts_with("invalid_request") || code == "BadRequestError"
+            }) =>
+            {
+                FailureClass::InvalidRequest
+            }
+            None => FailureClass::Malformed,
+        }
+    }
+
+    fn code(&self) -> Option<String> {
+        // The vendor's own `code` where it says more than a word for 400 does.
+        let telling = self.codes.iter().find(|code| class_of_code(code).is_some());
+        telling
+            .or(self.codes.first())
+            .map(|code| code.clone().into_owned())
+            .or_else(|| self.status.map(|status| status.to_string()))
+    }
+}
+
+fn class_of_code(code: &str) -> Option<FailureClass> {
+    CODES
+        .iter()
+        .find(|(_, codes)| codes.contains(&code))
+        .map(|(class, _)| *class)
+}
+
+/// The class of a reply with an error status.
+pub(super) fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
+    let json = parse_json(body);
+    let said = json.as_ref().and_then(Said::read);
+    let text = said.is_none().then(|| plain_text(body)).flatten();
+    let said = said.unwrap_or_else(|| Said {
+        message: text.unwrap_or_default(),
+        ..Said::default()
+    });
+    // A redirect is never followed, whatever its body says.
+    let class = if status.is_client_error() || status.is_server_error() {
+        said.class(Some(status.as_u16()))
+    } else {
+        FailureClass::Malformed
+    };
+    let class = match class {
+        // Qwen's word for "tokens per minute", which clears by waiting; everywhere else it means the money is gone.
+        FailureClass::QuotaExhausted if is_dashscope(headers) && status == StatusCode::TOO_MANY_REQUESTS => {
+            FailureClass::RateLimited
+        }
+        class => class,
+    };
+    let mut failure = Rejection {
+        class,
+        code: said.code(),
+        message: Some(said.message),
+        body: json.as_ref(),
+    }
+    .at_status(status, headers, now);
+    if class == FailureClass::RateLimited && status == StatusCode::PAYLOAD_TOO_LARGE {
+        // Groq: one request above the whole limit of a minute, which no waiting makes fit.
+        failure.should_retry = Some(false);
+    }
+    failure
+}
+
+fn is_dashscope(headers: &HeaderMap) -> bool {
+    headers
+        .keys()
+        .any(|name| name.as_str().starts_with("x-dashscope"))
+}
+
+/// The body as a message, when it is a short text and not a page.
+fn plain_text(body: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(body).ok()?.trim();
+    (text.len() <= 1024 && !text.starts_with(['<', '{', '['])).then_some(text)
+}
+
+/// The class of an `error` inside a 200: a reply's or a chunk's.
+pub(super) fn in_band(error: &Value) -> Failure {
+    let said = match error {
+        Value::String(message) => Said {
+            message,
+            ..Said::default()
+        },
+        error => Said::of_object(error),
+    };
+    said.into_in_band()
+}
+
+/// The class of a whole body, or event, that is an error in any of the family's shapes.
+pub(super) fn in_band_body(body: &Value) -> Option<Failure> {
+    Said::read(body).map(Said::into_in_band)
+}
+
+impl Said<'_> {
+    fn into_in_band(self) -> Failure {
+        let mut failure = Rejection {
+            class: self.class(None),
+            code: self.code(),
+            message: Some(self.message),
+            body: None,
+        }
+        .in_band();
+        failure.status = self.status;
+        failure
+    }
+}

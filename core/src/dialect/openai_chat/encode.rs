@@ -1,0 +1,307 @@
+//! A request → its body, written straight from the request without a JSON tree between.
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+use serde_json::Value;
+
+use crate::dialect::{Call, Encoded};
+use crate::types::{
+    ChatRequest, Content, DialectId, Failure, FailureClass, FunctionTool, JsonMap, Message, Part, Phase,
+    Role, Tool, ToolCall,
+};
+
+/// The one provider whose newest parameter names are used, and whose refusals are known.
+const OPENAI: &str = "openai";
+
+pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
+    let request = call.request;
+    let at_openai = call.provider == OPENAI;
+    if at_openai && request.top_k.is_some() {
+        return Err(Failure::unsupported("top_k", "OpenAI has no equal for it"));
+    }
+    let options = |name: &str| request.provider_options.get(name);
+    let body = Body {
+        call,
+        at_openai,
+        options: [options(call.provider), options(DialectId::OpenaiChat.as_str())],
+    };
+    let mut bytes = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut bytes, &body).map_err(|error| {
+        Failure::new(
+            FailureClass::InvalidRequest,
+            Phase::Encode,
+            format!("the request cannot be written as JSON: {error}"),
+        )
+    })?;
+    Ok(Encoded {
+        path: "/chat/completions".to_owned(),
+        headers: Vec::new(),
+        body: bytes.into(),
+        adapted: adapted(request, at_openai),
+    })
+}
+
+/// What is left out of the body, or changed, because the format has no place for it.
+fn adapted(request: &ChatRequest, at_openai: bool) -> Vec<String> {
+    let messages = &request.messages;
+    let mut lines = Vec::new();
+    if messages.iter().any(|message| !message.reasoning.is_empty()) {
+        lines.push("signed reasoning of earlier turns left out: openai_chat has no place for it".to_owned());
+    }
+    if messages
+        .iter()
+        .flat_map(|m| &m.tool_calls)
+        .any(|call| call.signature.is_some())
+    {
+        lines.push("signatures of earlier tool calls left out: openai_chat has no place for them".to_owned());
+    }
+    let marked_part = messages.iter().any(|message| match &message.content {
+        Content::Parts(parts) => parts.iter().any(|part| part.cache_control.is_some()),
+        Content::Text(_) => false,
+    });
+    let marked_tool = request.tools.iter().any(|tool| {
+        matches!(
+            tool,
+            Tool::Function {
+                cache_control: Some(_),
+                ..
+            }
+        )
+    });
+    if marked_part || marked_tool {
+        lines.push("`cache_control` marks left out: openai_chat caches by itself".to_owned());
+    }
+    if !at_openai && messages.iter().any(|message| message.role == Role::Developer) {
+        lines.push("role `developer` sent as `system`".to_owned());
+    }
+    lines
+}
+
+struct Body<'a> {
+    call: &'a Call<'a>,
+    at_openai: bool,
+    /// `provider_options` of the provider and of the dialect; the first that has a field wins.
+    options: [Option<&'a JsonMap>; 2],
+}
+
+impl Body<'_> {
+    /// Whether `provider_options` speaks of a field, so that the request's own is not written.
+    fn overridden(&self, field: &str) -> bool {
+        self.options.iter().flatten().any(|map| map.contains_key(field))
+    }
+
+    fn put<M: SerializeMap, T: Serialize + ?Sized>(
+        &self,
+        map: &mut M,
+        field: &'static str,
+        value: Option<&T>,
+    ) -> Result<(), M::Error> {
+        match value {
+            Some(value) if !self.overridden(field) => map.serialize_entry(field, value),
+            _ => Ok(()),
+        }
+    }
+
+    /// The fields of `provider_options`. A null leaves the field out, for servers that refuse one of ours.
+    fn put_options<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        let [provider, dialect] = self.options;
+        let fields = provider.into_iter().flatten();
+        let fields = fields.chain(
+            dialect
+                .into_iter()
+                .flatten()
+                .filter(|(field, _)| !provider.is_some_and(|map| map.contains_key(*field))),
+        );
+        for (field, value) in fields {
+            if !is_ours(field) && !value.is_null() {
+                map.serialize_entry(field, value)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for counts at the end of the stream, beside what the caller asks for.
+    fn put_stream_options<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        let field = "stream_options";
+        let asked = self
+            .options
+            .iter()
+            .flatten()
+            .find_map(|options| options.get(field))
+            .or_else(|| self.call.request.extra.get(field));
+        let mut options = match asked {
+            Some(Value::Null) => return Ok(()),
+            Some(Value::Object(options)) => options.clone(),
+            _ => JsonMap::new(),
+        };
+        options.insert("include_usage".to_owned(), Value::Bool(true));
+        map.serialize_entry(field, &options)
+    }
+}
+
+/// Fields that are ours to write: whether a stream comes back decides how it is read.
+fn is_ours(field: &str) -> bool {
+    matches!(field, "stream" | "stream_options")
+}
+
+impl Serialize for Body<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let request = self.call.request;
+        let mut serialized = serializer.serialize_map(None)?;
+        let map = &mut serialized;
+        self.put(map, "model", Some(self.call.model))?;
+        let messages = Messages {
+            messages: &request.messages,
+            at_openai: self.at_openai,
+        };
+        self.put(map, "messages", Some(&messages))?;
+        // OpenAI's reasoning models refuse the old name, and most other vendors do not know the new one.
+        let max_tokens = if self.at_openai {
+            "max_completion_tokens"
+        } else {
+            "max_tokens"
+        };
+        self.put(map, max_tokens, request.max_tokens.as_ref())?;
+        self.put(map, "temperature", request.temperature.as_ref())?;
+        self.put(map, "top_p", request.top_p.as_ref())?;
+        self.put(map, "top_k", request.top_k.as_ref())?;
+        self.put(map, "stop", request.stop.as_ref())?;
+        self.put(map, "seed", request.seed.as_ref())?;
+        self.put(map, "frequency_penalty", request.frequency_penalty.as_ref())?;
+        self.put(map, "presence_penalty", request.presence_penalty.as_ref())?;
+        let tools = (!request.tools.is_empty()).then_some(Tools(&request.tools));
+        self.put(map, "tools", tools.as_ref())?;
+        self.put(map, "tool_choice", request.tool_choice.as_ref())?;
+        self.put(map, "parallel_tool_calls", request.parallel_tool_calls.as_ref())?;
+        self.put(map, "response_format", request.response_format.as_ref())?;
+        let effort = request.reasoning_effort.map(|effort| effort.as_str());
+        self.put(map, "reasoning_effort", effort)?;
+        self.put(map, "user", request.user.as_ref())?;
+        for (field, value) in &request.extra {
+            if !is_ours(field) && !self.overridden(field) {
+                map.serialize_entry(field, value)?;
+            }
+        }
+        self.put_options(map)?;
+        if self.call.stream {
+            map.serialize_entry("stream", &true)?;
+            self.put_stream_options(map)?;
+        }
+        serialized.end()
+    }
+}
+
+struct Messages<'a> {
+    messages: &'a [Message],
+    at_openai: bool,
+}
+
+impl Serialize for Messages<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.messages.iter().map(|message| WireMessage {
+            message,
+            at_openai: self.at_openai,
+        }))
+    }
+}
+
+/// A message without what the format has no place for.
+struct WireMessage<'a> {
+    message: &'a Message,
+    at_openai: bool,
+}
+
+impl Serialize for WireMessage<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let message = self.message;
+        let mut map = serializer.serialize_map(None)?;
+        match message.role {
+            Role::Developer if !self.at_openai => map.serialize_entry("role", &Role::System)?,
+            role => map.serialize_entry("role", &role)?,
+        }
+        // The form OpenAI itself gives a turn that only calls or refuses.
+        let silent =
+            message.content.is_empty() && (!message.tool_calls.is_empty() || message.refusal.is_some());
+        match &message.content {
+            _ if silent => map.serialize_entry("content", &())?,
+            Content::Text(text) => map.serialize_entry("content", text)?,
+            Content::Parts(parts) => map.serialize_entry("content", &Parts(parts))?,
+        }
+        if let Some(name) = &message.name {
+            map.serialize_entry("name", name)?;
+        }
+        if !message.tool_calls.is_empty() {
+            map.serialize_entry("tool_calls", &Calls(&message.tool_calls))?;
+        }
+        if let Some(id) = &message.tool_call_id {
+            map.serialize_entry("tool_call_id", id)?;
+        }
+        if let Some(refusal) = &message.refusal {
+            map.serialize_entry("refusal", refusal)?;
+        }
+        for (field, value) in &message.extra {
+            map.serialize_entry(field, value)?;
+        }
+        map.end()
+    }
+}
+
+/// Content parts without their cache marks.
+struct Parts<'a>(&'a [Part]);
+
+impl Serialize for Parts<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(|part| &part.body))
+    }
+}
+
+/// Calls without their signatures.
+struct Calls<'a>(&'a [ToolCall]);
+
+impl Serialize for Calls<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            id: &'a str,
+            r#type: &'static str,
+            function: Function<'a>,
+        }
+        #[derive(Serialize)]
+        struct Function<'a> {
+            name: &'a str,
+            arguments: &'a str,
+        }
+        serializer.collect_seq(self.0.iter().map(|call| Wire {
+            id: &call.id,
+            r#type: "function",
+            function: Function {
+                name: &call.name,
+                arguments: &call.arguments,
+            },
+        }))
+    }
+}
+
+/// Tools without their cache marks.
+struct Tools<'a>(&'a [Tool]);
+
+impl Serialize for Tools<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Wire<'a> {
+            r#type: &'static str,
+            function: &'a FunctionTool,
+        }
+        let mut seq = serializer.serialize_seq(Some(self.0.len()))?;
+        for tool in self.0 {
+            match tool {
+                Tool::Function { function, .. } => seq.serialize_element(&Wire {
+                    r#type: "function",
+                    function,
+                })?,
+                Tool::Other(map) => seq.serialize_element(map)?,
+            }
+        }
+        seq.end()
+    }
+}

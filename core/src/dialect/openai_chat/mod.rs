@@ -1,0 +1,47 @@
+//! OpenAI Chat Completions, `POST {base}/chat/completions`, as OpenAI and the twenty vendors that copied it speak it.
+
+mod classify;
+mod decode;
+mod encode;
+mod stream;
+mod wire;
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+
+use super::{Call, Dialect, Encoded, EventDecoder};
+use crate::types::{Completion, DialectId, Failure};
+
+/// The `openai_chat` codec.
+#[derive(Debug, Clone, Copy)]
+pub struct OpenaiChat;
+
+/// The one [`OpenaiChat`].
+pub static OPENAI_CHAT: OpenaiChat = OpenaiChat;
+
+impl Dialect for OpenaiChat {
+    fn id(&self) -> DialectId {
+        DialectId::OpenaiChat
+    }
+
+    fn encode(&self, call: &Call<'_>) -> Result<Encoded, Failure> {
+        encode::encode(call)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Completion, Failure> {
+        decode::decode(body)
+    }
+
+    fn events(&self) -> Box<dyn EventDecoder> {
+        Box::<stream::Events>::default()
+    }
+
+    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
+        classify::classify(status, headers, body, now)
+    }
+
+    fn auth(&self) -> (&'static str, &'static str) {
+        ("authorization", "Bearer ")
+    }
+}
