@@ -305,3 +305,119 @@ impl Serialize for Tools<'_> {
         seq.end()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sent(provider: &str, stream: bool, request: Value) -> (Value, Vec<String>) {
+        let request: ChatRequest = serde_json::from_value(request).unwrap();
+        let encoded = encode(&Call {
+            request: &request,
+            provider,
+            model: "m",
+            facts: None,
+            stream,
+        })
+        .unwrap();
+        assert_eq!(encoded.path, "/chat/completions");
+        (serde_json::from_slice(&encoded.body).unwrap(), encoded.adapted)
+    }
+
+    #[test]
+    fn bodies() {
+        let hi = json!([{"role": "user", "content": "hi"}]);
+        let cases = [
+            (
+                "openai",
+                false,
+                json!({"route": "r", "timeout": 3.0, "messages": "hi", "max_tokens": 5, "temperature": 0.5,
+                       "verbosity": "low", "stream": true, "stream_options": {"include_usage": true},
+                       "provider_options": {"groq": {"x": 1}}}),
+                json!({"model": "m", "messages": hi, "max_completion_tokens": 5, "temperature": 0.5,
+                       "verbosity": "low"}),
+            ),
+            (
+                "vllm",
+                true,
+                json!({"messages": "hi", "max_completion_tokens": 5, "top_k": 3, "stop": ["a"],
+                       "reasoning_effort": "low", "stream_options": {"continuous_usage_stats": true}}),
+                json!({"model": "m", "messages": hi, "max_tokens": 5, "top_k": 3, "stop": ["a"],
+                       "reasoning_effort": "low", "stream": true,
+                       "stream_options": {"continuous_usage_stats": true, "include_usage": true}}),
+            ),
+            (
+                "groq",
+                true,
+                json!({"messages": "hi", "temperature": 0.5, "seed": 1, "provider_options": {
+                    "groq": {"temperature": 1, "seed": null, "stream_options": null, "stream": false},
+                    "openai_chat": {"temperature": 2, "top_p": 0.1}}}),
+                json!({"model": "m", "messages": hi, "temperature": 1, "top_p": 0.1, "stream": true}),
+            ),
+        ];
+        for (provider, stream, request, expected) in cases {
+            assert_eq!(
+                sent(provider, stream, request),
+                (expected, Vec::new()),
+                "{provider}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_no_place_is_left_out_and_named() {
+        let request = json!({
+            "messages": [
+                {"role": "developer", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]},
+                {"role": "assistant", "content": "", "mood": "good",
+                 "reasoning_details": [{"dialect": "anthropic_messages", "signature": "s"}],
+                 "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"},
+                                 "extra_content": {"google": {"thought_signature": "t"}}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "1"},
+            ],
+            "tools": [
+                {"type": "function", "function": {"name": "f", "strict": true}, "cache_control": {"type": "ephemeral"}},
+                {"type": "custom", "custom": {"name": "g"}},
+            ],
+        });
+        let (body, adapted) = sent("azure", false, request.clone());
+        let expected = json!({
+            "model": "m",
+            "messages": [
+                {"role": "system", "content": [{"type": "text", "text": "a"}]},
+                {"role": "assistant", "content": null, "mood": "good",
+                 "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "1"},
+            ],
+            "tools": [
+                {"type": "function", "function": {"name": "f", "strict": true}},
+                {"type": "custom", "custom": {"name": "g"}},
+            ],
+        });
+        assert_eq!(body, expected);
+        assert_eq!(adapted.len(), 4, "{adapted:?}");
+        let (body, adapted) = sent("openai", false, request);
+        assert_eq!(body["messages"][0]["role"], "developer");
+        assert_eq!(adapted.len(), 3, "{adapted:?}");
+    }
+
+    #[test]
+    fn openai_has_no_top_k() {
+        let request = ChatRequest {
+            top_k: Some(1),
+            ..ChatRequest::of("hi")
+        };
+        let call = Call {
+            request: &request,
+            provider: "openai",
+            model: "m",
+            facts: None,
+            stream: false,
+        };
+        let failure = encode(&call).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Unsupported);
+        assert_eq!(failure.code.as_deref(), Some("top_k"));
+    }
+}
