@@ -4,6 +4,15 @@
 //! The recordings lie outside the repository, in `../shared/fixtures` or where `HOTSPARE_FIXTURES` points. Without
 //! them nothing is checked, which is said loudly, and is an error when `HOTSPARE_REQUIRE_FIXTURES` is `1`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and reports by printing, in its helpers too"
+)]
+
 #[path = "fixtures/disagreements.rs"]
 mod disagreements;
 #[path = "fixtures/expect.rs"]

@@ -11,6 +11,11 @@ use url::Url;
 
 use crate::types::{DialectId, FailureClass};
 
+/// Most attempts a request, by default: gRPC's and AWS's own caps are 3 to 5.
+pub const MAX_ATTEMPTS: u32 = 4;
+/// Longest wait for a rate-limited target when nothing else is left, by default.
+pub const RATE_LIMIT_WAIT: Duration = Duration::from_secs(10);
+
 /// A validated config. Every target names a provider that is in `providers`; every route has a target.
 #[derive(Debug, Clone)]
 pub struct Config {
