@@ -3,8 +3,11 @@
 //! A dialect never opens a socket, reads a clock or keeps a key. What it cannot say it refuses by name
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
 
+pub mod anthropic_messages;
 pub(crate) mod common;
+pub mod gemini;
 pub mod openai_chat;
+pub(crate) mod options;
 pub(crate) mod retry_after;
 mod sse;
 mod stream;
@@ -81,7 +84,7 @@ pub trait Dialect: Send + Sync + 'static {
 pub fn dialect(id: DialectId) -> &'static dyn Dialect {
     match id {
         DialectId::OpenaiChat => &openai_chat::OPENAI_CHAT,
-        // One arm a dialect; until its codec is here, `Dialect::id` of the answer differs from `id`.
-        DialectId::AnthropicMessages | DialectId::Gemini => &openai_chat::OPENAI_CHAT,
+        DialectId::AnthropicMessages => &anthropic_messages::ANTHROPIC_MESSAGES,
+        DialectId::Gemini => &gemini::GEMINI,
     }
 }

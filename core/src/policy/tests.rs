@@ -151,7 +151,10 @@ fn opting_in_goes_on() {
                 ..rules()
             },
         );
-        assert_eq!(bench.run(|start| (start.index == 0).then(|| failure(class))), None);
+        assert_eq!(
+            bench.run(|start| (start.index == 0).then(|| failure(class))),
+            None
+        );
         assert_eq!(bench.trace.join(" "), "0.0 1.0");
     }
 }

@@ -59,7 +59,8 @@ pub enum Delta {
         /// The vendor's.
         raw: Option<String>,
     },
-    /// The vendor began the reply again: what came before is void. Only ever given before any content.
+    /// The vendor began the reply again: what came before is void, content included. Who has shown content to a caller
+    /// must tell them ([`StreamEvent::Restart`](super::StreamEvent::Restart)).
     Reset,
 }
 

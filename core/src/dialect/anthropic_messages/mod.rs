@@ -1,0 +1,49 @@
+//! Anthropic Messages, `POST {base}/messages`, where the base URL ends in `/v1`.
+
+mod classify;
+mod decode;
+mod encode;
+mod messages;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+
+use super::{Call, Dialect, Encoded, EventDecoder};
+use crate::types::{Completion, DialectId, Failure};
+
+/// The dialect of [`DialectId::AnthropicMessages`].
+#[derive(Debug, Clone, Copy)]
+pub struct AnthropicMessages;
+
+/// The one [`AnthropicMessages`].
+pub static ANTHROPIC_MESSAGES: AnthropicMessages = AnthropicMessages;
+
+impl Dialect for AnthropicMessages {
+    fn id(&self) -> DialectId {
+        DialectId::AnthropicMessages
+    }
+
+    fn encode(&self, call: &Call<'_>) -> Result<Encoded, Failure> {
+        encode::encode(call)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Completion, Failure> {
+        decode::decode(body)
+    }
+
+    fn events(&self) -> Box<dyn EventDecoder> {
+        Box::<stream::Events>::default()
+    }
+
+    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
+        classify::classify(status, headers, body, now)
+    }
+
+    fn auth(&self) -> (&'static str, &'static str) {
+        ("x-api-key", "")
+    }
+}

@@ -1,0 +1,50 @@
+//! Google Gemini `generateContent`, on the Developer API and, where a base URL points there, Vertex AI.
+
+mod classify;
+mod decode;
+mod encode;
+mod messages;
+mod partial_args;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+
+use super::{Call, Dialect, Encoded, EventDecoder};
+use crate::types::{Completion, DialectId, Failure};
+
+/// The dialect of [`DialectId::Gemini`].
+#[derive(Debug, Clone, Copy)]
+pub struct Gemini;
+
+/// The one [`Gemini`].
+pub static GEMINI: Gemini = Gemini;
+
+impl Dialect for Gemini {
+    fn id(&self) -> DialectId {
+        DialectId::Gemini
+    }
+
+    fn encode(&self, call: &Call<'_>) -> Result<Encoded, Failure> {
+        encode::encode(call)
+    }
+
+    fn decode(&self, body: &[u8]) -> Result<Completion, Failure> {
+        decode::decode(body)
+    }
+
+    fn events(&self) -> Box<dyn EventDecoder> {
+        Box::<stream::Events>::default()
+    }
+
+    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
+        classify::classify(status, headers, body, now)
+    }
+
+    fn auth(&self) -> (&'static str, &'static str) {
+        ("x-goog-api-key", "")
+    }
+}

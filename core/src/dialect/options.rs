@@ -1,0 +1,66 @@
+//! `provider_options`: fields of a vendor's own, laid over what a dialect wrote.
+
+use serde_json::Value;
+
+use super::Call;
+use crate::types::{DialectId, JsonMap};
+
+/// Lays the request's options for the dialect, then those for the provider, over `body`. Objects merge key by key, so
+/// that one field of a group can be set without repeating the group; a null takes a field out; anything else replaces.
+pub(crate) fn apply_provider_options(call: &Call<'_>, dialect: DialectId, body: &mut JsonMap) {
+    for name in [dialect.as_str(), call.provider] {
+        if let Some(options) = call.request.provider_options.get(name) {
+            merge(body, options);
+        }
+    }
+}
+
+fn merge(into: &mut JsonMap, from: &JsonMap) {
+    for (key, value) in from {
+        match (into.get_mut(key), value) {
+            (Some(Value::Object(into)), Value::Object(from)) => merge(into, from),
+            (_, Value::Null) => {
+                into.shift_remove(key);
+            }
+            _ => {
+                into.insert(key.clone(), value.clone());
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::ChatRequest;
+    use serde_json::json;
+
+    #[test]
+    fn lays_options_over_the_body() {
+        let request: ChatRequest = serde_json::from_value(json!({
+            "messages": "hi",
+            "provider_options": {
+                "google": {"generationConfig": {"topK": 3, "seed": null}, "labels": {"a": "b"}},
+                "gemini": {"labels": {"a": "c", "d": "e"}},
+                "openai": {"store": true},
+            },
+        }))
+        .unwrap();
+        let call = Call {
+            request: &request,
+            provider: "google",
+            model: "m",
+            facts: None,
+            stream: false,
+        };
+        let mut body = json!({"generationConfig": {"topK": 1, "seed": 2, "topP": 1}})
+            .as_object()
+            .unwrap()
+            .clone();
+        apply_provider_options(&call, DialectId::Gemini, &mut body);
+        assert_eq!(
+            Value::Object(body),
+            json!({"generationConfig": {"topK": 3, "topP": 1}, "labels": {"a": "b", "d": "e"}})
+        );
+    }
+}

@@ -1,0 +1,318 @@
+//! Replays recorded vendor traffic through the codecs. What a reply holds is worked out a second time by
+//! `fixtures/expect.rs`, which knows nothing of the codecs.
+//!
+//! The recordings lie outside the repository, in `../shared/fixtures` or where `HOTSPARE_FIXTURES` points. Without
+//! them nothing is checked, which is said loudly, and is an error when `HOTSPARE_REQUIRE_FIXTURES` is `1`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and reports by printing, in its helpers too"
+)]
+
+#[path = "fixtures/disagreements.rs"]
+mod disagreements;
+#[path = "fixtures/expect.rs"]
+mod expect;
+#[path = "fixtures/load.rs"]
+mod load;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use disagreements::Disagreements;
+use expect::{Call, Expected};
+use hotspare::dialect::{Dialect, StreamDecoder, dialect};
+use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass};
+use load::{Fixture, Payload};
+use serde_json::Value;
+
+/// The chat endpoints of each provider, and the dialect they speak.
+const PROVIDERS: &[(&str, DialectId, &[&str])] = &[
+    ("openai", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("anthropic", DialectId::AnthropicMessages, &["messages"]),
+    ("gemini", DialectId::Gemini, GEMINI),
+    ("vertex", DialectId::Gemini, GEMINI),
+    ("azure-openai", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("bedrock-mantle", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("cerebras", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("crusoe", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("deepseek", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("fireworks", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("groq", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("heroku", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("huggingface-router", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("mistral", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("moonshot", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("ollama", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("openai-compatible", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("openrouter", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("qwen", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("snowflake", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("together", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("vllm", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("xai", DialectId::OpenaiChat, OPENAI_CHAT),
+    ("zai", DialectId::OpenaiChat, OPENAI_CHAT),
+];
+const OPENAI_CHAT: &[&str] = &["chat.completions"];
+const GEMINI: &[&str] = &["generateContent", "streamGenerateContent", "openai-compat"];
+
+/// Why an endpoint that is not replayed is none of ours to replay.
+fn outside(endpoint: &str) -> &'static str {
+    match endpoint {
+        "embeddings" | "embed" => "embeddings, not chat",
+        "completions" | "complete" => "text completion, not chat",
+        "models" => "a list of models",
+        "countTokens" | "count_tokens" => "counts tokens, answers nothing",
+        "responses" | "interactions" | "api.chat" | "api.generate" => "chat in another dialect",
+        _ => "UNKNOWN ENDPOINT",
+    }
+}
+
+#[test]
+fn replay() {
+    let Some(folder) = load::folder() else {
+        assert!(
+            std::env::var_os("HOTSPARE_REQUIRE_FIXTURES").is_none_or(|value| value != "1"),
+            "HOTSPARE_REQUIRE_FIXTURES=1, and there is no folder of fixtures"
+        );
+        eprintln!(
+            "\n*** FIXTURES DID NOT RUN: no ../shared/fixtures; set HOTSPARE_FIXTURES to their folder ***\n"
+        );
+        return;
+    };
+    let mut table = Disagreements::read();
+    let mut wrong = Vec::new();
+    let mut skipped: BTreeMap<(String, &str), usize> = BTreeMap::new();
+    for &(provider, id, endpoints) in PROVIDERS {
+        let mut count = 0;
+        for fixture in load::fixtures(&folder, provider) {
+            let chat = endpoints.contains(&fixture.endpoint.as_str());
+            let failed = fixture.is_bare_error() && fixture.status != 200;
+            if !chat && !failed {
+                let why = outside(&fixture.endpoint);
+                assert!(
+                    why != "UNKNOWN ENDPOINT",
+                    "{}: say why it is not replayed",
+                    fixture.id
+                );
+                *skipped
+                    .entry((format!("{provider} {}", fixture.endpoint), why))
+                    .or_default() += 1;
+                continue;
+            }
+            count += 1;
+            // Google serves OpenAI's format too.
+            let id = if fixture.endpoint == "openai-compat" {
+                DialectId::OpenaiChat
+            } else {
+                id
+            };
+            let codec = dialect(id);
+            assert_eq!(codec.id(), id);
+            for (what, ours, theirs) in check(codec, &fixture) {
+                if !table.allows(&fixture.id, what, &ours) {
+                    wrong.push(format!(
+                        "{}: {what}:\n    ours   {ours}\n    theirs {theirs}",
+                        fixture.id
+                    ));
+                }
+            }
+        }
+        println!("{provider}: {count} replayed");
+        assert!(count > 0, "{provider}: no fixture was replayed");
+    }
+    for ((endpoint, why), count) in skipped {
+        println!("{endpoint}: {count} left out: {why}");
+    }
+    wrong.extend(table.stale());
+    assert!(
+        wrong.is_empty(),
+        "{} disagreements:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
+}
+
+/// (what, ours, theirs) for everything that differs.
+type Differences = Vec<(&'static str, String, String)>;
+
+fn check(codec: &'static dyn Dialect, fixture: &Fixture) -> Differences {
+    let bytes = fixture.bytes();
+    if fixture.status != 200 {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_428_000);
+        let failure = codec.classify(fixture.status_code(), &fixture.headers, &bytes, now);
+        return compare_error(fixture, Err(failure));
+    }
+    let whole = match fixture.payload {
+        Payload::Json(_) if fixture.endpoint != "streamGenerateContent" => codec.decode(&bytes),
+        _ => match stream(codec, [bytes.as_slice()]) {
+            Ok(whole) => {
+                if let Some(difference) = splits(codec, &bytes, &whole) {
+                    return vec![difference];
+                }
+                whole.outcome()
+            }
+            Err(panicked) => return vec![("stream", panicked, "an outcome".to_owned())],
+        },
+    };
+    if fixture.is_labelled_error() {
+        return compare_error(fixture, whole);
+    }
+    let expected = match codec.id() {
+        DialectId::OpenaiChat => expect::openai_chat(fixture),
+        DialectId::AnthropicMessages => expect::anthropic(fixture),
+        DialectId::Gemini => expect::gemini(fixture),
+        other => panic!("{other} has no extractor"),
+    };
+    match (expected, whole) {
+        (Some(expected), Ok(done)) => compare(&expected, &done),
+        (Some(expected), Err(failure)) => {
+            vec![(
+                "result",
+                format!("{}: {}", failure.class, failure.message),
+                format!("{expected:?}"),
+            )]
+        }
+        (None, Err(failure)) if failure.class == FailureClass::Malformed => Vec::new(),
+        (None, other) => vec![(
+            "result",
+            format!("{other:?}"),
+            "malformed: it holds no answer".to_owned(),
+        )],
+    }
+}
+
+/// What a stream came to.
+#[derive(Debug, PartialEq)]
+struct Streamed {
+    done: Completion,
+    failure: Option<Failure>,
+}
+
+impl Streamed {
+    fn outcome(self) -> Result<Completion, Failure> {
+        match self.failure {
+            Some(failure) => Err(failure),
+            None => Ok(self.done),
+        }
+    }
+}
+
+fn stream<'a>(
+    codec: &'static dyn Dialect,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<Streamed, String> {
+    let mut decoder = StreamDecoder::new(codec);
+    let mut deltas = Vec::new();
+    let mut failure = pieces
+        .into_iter()
+        .find_map(|piece| decoder.push(piece, &mut deltas).err());
+    if failure.is_none() {
+        failure = decoder.finish(&mut deltas).err();
+    }
+    let mut fold = Accumulator::default();
+    let mut calls = 0;
+    for delta in &deltas {
+        if let Delta::ToolCall { index, .. } = delta {
+            if *index > calls {
+                return Err(format!("tool call {index} before {calls}"));
+            }
+            calls = calls.max(index + 1);
+        }
+        fold.apply(delta);
+    }
+    Ok(Streamed {
+        done: fold.finish(),
+        failure,
+    })
+}
+
+/// Every byte alone, and twenty random splits, must come to the same.
+fn splits(
+    codec: &'static dyn Dialect,
+    bytes: &[u8],
+    whole: &Streamed,
+) -> Option<(&'static str, String, String)> {
+    let differs = |how: String, split: Result<Streamed, String>| {
+        (split.as_ref() != Ok(whole)).then(|| ("stream", format!("{how}: {split:?}"), format!("{whole:?}")))
+    };
+    differs("single bytes".to_owned(), stream(codec, bytes.chunks(1))).or_else(|| {
+        (0..20u64).find_map(|seed| {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let mut rest = bytes;
+            let pieces = std::iter::from_fn(|| {
+                let length = random.usize(1..=200).min(rest.len());
+                let (piece, tail) = rest.split_at(length);
+                rest = tail;
+                (!piece.is_empty()).then_some(piece)
+            });
+            let pieces: Vec<&[u8]> = pieces.collect();
+            differs(format!("seed {seed}"), stream(codec, pieces))
+        })
+    })
+}
+
+fn compare(expected: &Expected, done: &Completion) -> Differences {
+    let ours_calls: Vec<Call> = done
+        .tool_calls
+        .iter()
+        .map(|call| Call::new(&call.name, &call.arguments))
+        .collect();
+    let ids = done.tool_calls.iter().map(|call| &call.id);
+    let distinct: std::collections::BTreeSet<&String> = ids.clone().filter(|id| !id.is_empty()).collect();
+    let usage = done.usage.reported.then_some(expect::Usage {
+        input: done.usage.input_tokens,
+        output: done.usage.output_tokens,
+        cache_read: done.usage.cache_read_tokens,
+        cache_write: done.usage.cache_write_tokens,
+        reasoning: done.usage.reasoning_tokens,
+    });
+    let mut out = Vec::new();
+    let mut differ = |what, ours: String, theirs: String| {
+        if ours != theirs {
+            out.push((what, ours, theirs));
+        }
+    };
+    differ("text", format!("{:?}", done.text), format!("{:?}", expected.text));
+    differ(
+        "calls",
+        format!("{ours_calls:?}"),
+        format!("{:?}", expected.calls),
+    );
+    differ("ids", distinct.len().to_string(), ids.count().to_string());
+    differ(
+        "finish",
+        format!("{:?}", done.finish_reason),
+        format!("{:?}", expected.finish),
+    );
+    differ("usage", format!("{usage:?}"), format!("{:?}", expected.usage));
+    out
+}
+
+fn compare_error(fixture: &Fixture, ours: Result<Completion, Failure>) -> Differences {
+    let theirs = fixture.class().to_string();
+    let (ours, message) = match ours {
+        Err(failure) => (failure.class.to_string(), failure.message),
+        Ok(done) => (format!("{:?}", done.finish_reason), done.text),
+    };
+    if ours == theirs {
+        return Vec::new();
+    }
+    vec![("class", ours, format!("{theirs} ({message})"))]
+}
+
+#[test]
+fn the_extractors_read_what_is_there() {
+    let arguments = Call::new("f", r#"{"a": [1]}"#);
+    assert_eq!(arguments, Call::new("f", "{\"a\":[1]}"));
+    assert_ne!(arguments, Call::new("f", r#"{"a": [2]}"#));
+    assert_eq!(Call::new("f", r#"{"a": [1"#), Call::new("f", r#"{"a": [1"#));
+    assert_eq!(
+        Call::new("f", ""),
+        Call::of("f", &Value::Object(serde_json::Map::new()))
+    );
+}
