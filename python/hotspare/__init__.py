@@ -32,7 +32,7 @@ from ._errors import (
     ResetError,
     ServerError,
     StreamInterrupted,
-    TimeoutError,
+    TimeoutError,  # noqa: A004
     UnsupportedError,
 )
 from ._native import Attempt, Partial, Reply, StreamEvent, ToolCall, ToolCallDelta, Usage, __version__
