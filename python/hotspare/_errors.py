@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
     from typing import Any
 

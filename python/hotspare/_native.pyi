@@ -265,7 +265,7 @@ class StreamEvent:
 
     @property
     def type(self) -> EventType:
-        """Which of them it is."""
+        """``text``, ``reasoning``, ``refusal``, ``tool_call``, ``restart`` or ``finish``."""
     @property
     def text(self) -> str:
         """The next piece of text; "" unless the type is ``text``."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from . import _native
 
+TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence

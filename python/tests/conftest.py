@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -65,7 +66,8 @@ def start_python(program: str, config: dict[str, Any]) -> subprocess.Popen[str]:
     """A program in a process of its own, with `config` defined."""
     text = f"config = {config!r}\n{program}"
     return subprocess.Popen(
-        [sys.executable, "-X", "dev", "-W", "ignore::DeprecationWarning", "-c", text],
+        [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", "-c", text],
+        env={**os.environ, "PYTHONMALLOC": "debug"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -180,7 +180,8 @@ def test_configs(lab: Start, tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="closed"):
             client.chat("hi")
     assert Client(targets=["openai/gpt-4o-mini"])
-    for wrong in ({}, {"config": "x", "targets": ["x"]}, {"targets": "openai/gpt-4o-mini"}):
+    arguments: list[dict[str, Any]] = [{}, {"config": "x", "targets": ["x"]}, {"targets": "openai/gpt-4o-mini"}]
+    for wrong in arguments:
         with pytest.raises(TypeError):
             Client(**wrong)
     with pytest.raises(hotspare.ConfigError, match=r"targets\[0\]") as caught:

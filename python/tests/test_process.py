@@ -25,7 +25,11 @@ except KeyboardInterrupt:
 STREAM = CHAT.replace('client.chat("hi")', 'list(client.stream("hi"))')
 
 
-@pytest.mark.parametrize(("program", "step"), [(CHAT, HANG), (STREAM, HANG), (STREAM, {**SLOW, "gap": "10s"})])
+@pytest.mark.parametrize(
+    ("program", "step"),
+    [(CHAT, HANG), (STREAM, HANG), (STREAM, {**SLOW, "gap": "10s"})],
+    ids=["chat", "opening", "streaming"],
+)
 def test_ctrl_c_ends_a_call_within_200_ms(lab: Start, program: str, step: dict[str, object]) -> None:
     started = lab(a=[step])
     process = start_python(program, started.config)
@@ -73,7 +77,9 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("program", [SYNC_EXIT, THREAD_EXIT, ASYNC_EXIT, TASK_EXIT])
+@pytest.mark.parametrize(
+    "program", [SYNC_EXIT, THREAD_EXIT, ASYNC_EXIT, TASK_EXIT], ids=["sync", "threads", "async", "tasks"]
+)
 def test_twenty_exits_in_mid_stream_are_clean(lab: Start, program: str) -> None:
     started = lab(a=[SLOW])
     for _ in range(20):
@@ -131,7 +137,7 @@ with multiprocessing.get_context("fork").Pool(3) as pool:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fork")
-@pytest.mark.parametrize("program", [FORK, MULTIPROCESSING])
+@pytest.mark.parametrize("program", [FORK, MULTIPROCESSING], ids=["fork", "multiprocessing"])
 def test_the_child_of_a_fork_works(lab: Start, program: str) -> None:
     started = lab(b=[], a=[SLOW])
     run_python(program, started.config)

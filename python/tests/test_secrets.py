@@ -7,6 +7,7 @@ import logging
 import pickle
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from conftest import CANARY, Lab, run_python
@@ -57,7 +58,10 @@ def test_keys_do_not_show(
 
 
 def test_keys_do_not_show_in_config_errors() -> None:
-    config = {"providers": {"openai": {"keys": [CANARY], "nonsense": CANARY}}, "routes": {"default": {"targets": []}}}
+    config: dict[str, Any] = {
+        "providers": {"openai": {"keys": [CANARY], "nonsense": CANARY}},
+        "routes": {"default": {"targets": []}},
+    }
     with pytest.raises(hotspare.ConfigError) as caught:
         hotspare.Client(config)
     assert "nonsense" in str(caught.value)
