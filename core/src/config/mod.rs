@@ -2,14 +2,28 @@
 //!
 //! Readers report *all* problems, each with its key path, its line where the text has lines, and the nearest valid name.
 
+mod field;
+mod problem;
+mod read;
+mod section;
+mod tree;
+
+pub(crate) use field::check_key;
+pub use problem::{ConfigError, Problem};
+
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use url::Url;
 
 use crate::types::{DialectId, FailureClass};
+
+/// Most attempts a request, by default: gRPC's and AWS's own caps are 3 to 5.
+pub const MAX_ATTEMPTS: u32 = 4;
+/// Longest wait for a rate-limited target when nothing else is left, by default.
+pub const RATE_LIMIT_WAIT: Duration = Duration::from_secs(10);
 
 /// A validated config. Every target names a provider that is in `providers`; every route has a target.
 #[derive(Debug, Clone)]
@@ -18,8 +32,66 @@ pub struct Config {
     pub providers: BTreeMap<String, Provider>,
     /// Routes by name. The one used when a request names none is `default`.
     pub routes: BTreeMap<String, Route>,
-    /// PEM files of certificate authorities trusted besides the platform's.
+    /// PEM files of certificate authorities trusted besides the platform's. Relative to the config file's directory.
     pub extra_roots: Vec<PathBuf>,
+}
+
+impl Config {
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// Every problem, each with its key path and line.
+    pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
+        read::config(tree::from_toml(text), Path::new(""))
+    }
+
+    /// Reads strict JSON of the same shape. A null is as good as a key left out.
+    ///
+    /// # Errors
+    /// Every problem, each with its key path, and its line when the text has more than one.
+    pub fn from_json(text: &str) -> Result<Self, ConfigError> {
+        read::config(tree::from_json(text), Path::new(""))
+    }
+
+    /// Reads a file: TOML, or JSON when its name ends in `.json`. Relative paths in it (`file:` keys, `extra_roots`)
+    /// are taken from the file's own directory.
+    ///
+    /// # Errors
+    /// Every problem; one, when the file cannot be read.
+    pub fn from_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let base = path.parent().unwrap_or(Path::new(""));
+        let tree = match (
+            path.extension().and_then(|extension| extension.to_str()),
+            std::fs::read_to_string(path),
+        ) {
+            (Some("toml"), Ok(text)) => tree::from_toml(&text),
+            (Some("json"), Ok(text)) => tree::from_json(&text),
+            (Some("toml" | "json"), Err(error)) => {
+                Err(vec![Problem::of_text(format!("cannot be read: {error}"))])
+            }
+            _ => Err(vec![Problem::of_text(
+                "expected a file name that ends in .toml or .json".to_owned(),
+            )]),
+        };
+        read::config(tree, base).map_err(|error| error.in_file(path))
+    }
+
+    /// A config of one route named `default`, made of `targets` such as `openai/gpt-4o-mini`, all of providers in the
+    /// [catalog](crate::catalog). Keys come from the providers' usual environment variables.
+    ///
+    /// # Errors
+    /// Every problem, under the path `targets`.
+    pub fn from_targets<T: Into<String>>(targets: impl IntoIterator<Item = T>) -> Result<Self, ConfigError> {
+        read::targets(targets.into_iter().map(Into::into))
+    }
+
+    /// Every target of every route, each once.
+    pub fn targets(&self) -> impl Iterator<Item = &Target> {
+        let targets: std::collections::BTreeSet<&Target> =
+            self.routes.values().flat_map(|route| &route.targets).collect();
+        targets.into_iter()
+    }
 }
 
 /// One vendor account.
@@ -29,7 +101,8 @@ pub struct Provider {
     pub name: String,
     /// The format it speaks.
     pub dialect: DialectId,
-    /// Base URL without a trailing slash. `https`, or `http` on loopback.
+    /// Base URL without a trailing slash (`Url` itself keeps one where there is no path). `https`, or `http` on loopback,
+    /// `*.localhost` and `*.sim` hosts. Never with a user, a query or a fragment.
     pub base_url: Url,
     /// Its key pool, in order of preference. Empty: requests carry no key.
     pub keys: Vec<KeySource>,
@@ -40,7 +113,7 @@ pub struct Provider {
 pub enum KeySource {
     /// `env:NAME`.
     Env(String),
-    /// `file:PATH`; white space around the content is dropped.
+    /// `file:PATH`; white space around the content is dropped. Relative to the config file's directory.
     File(PathBuf),
     /// The key itself.
     Literal(SecretString),
@@ -139,3 +212,22 @@ impl Default for Backoff {
         }
     }
 }
+
+impl Default for Route {
+    /// The defaults, with no name and no targets.
+    fn default() -> Self {
+        Self {
+            name: String::new(),
+            targets: Vec::new(),
+            strategy: Strategy::default(),
+            timeouts: Timeouts::default(),
+            max_attempts: MAX_ATTEMPTS,
+            rate_limit_wait: RATE_LIMIT_WAIT,
+            failover_on: Vec::new(),
+            backoff: Backoff::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

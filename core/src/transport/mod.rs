@@ -1,5 +1,9 @@
 //! The only room that opens sockets. Everything above it sees [`Transport`], so tests swap the network out.
 
+mod reqwest;
+
+pub use reqwest::HttpTransport;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};

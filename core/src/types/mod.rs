@@ -4,6 +4,7 @@ mod content;
 mod delta;
 mod failure;
 mod message;
+mod moment;
 mod reply;
 mod request;
 mod tool;
@@ -14,6 +15,7 @@ pub use content::{Audio, Content, FilePart, ImagePart, Media, Part, PartBody, pa
 pub use delta::{Accumulator, Completion, Delta, ReasoningBlock};
 pub use failure::{Failure, FailureClass, Phase, Sent};
 pub use message::{Message, Role};
+pub use moment::Moment;
 pub use reply::{FinishReason, Reply, StreamEvent, ToolCallDelta};
 pub use request::{ChatRequest, JsonSchema, ReasoningEffort, ResponseFormat, Stop};
 pub use tool::{FunctionTool, Tool, ToolCall, ToolChoice};

@@ -1,0 +1,89 @@
+# The only entrance. Every target installs what it needs into the checkout (.venv, target) and says what it does.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+CARGO_TEST := cargo test --workspace
+PYTHON_SOURCES := python scripts examples/python benches
+export CARGO_TERM_PROGRESS_WHEN := never
+
+say = @printf '\033[1m== %s\033[0m\n' "$(1)"
+
+.PHONY: help demo test test-rust test-python matrix bench fmt lint gen fuzz catalog venv extension release-extension
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+demo: venv release-extension ## Three simulated vendors, one of which keeps failing; DEMO=live uses real keys
+	$(call say,running the demo)
+	@$(BIN)/python examples/python/demo.py
+
+test: test-rust test-python matrix ## Every test in every language, and the scenario matrix
+
+test-rust: ## Rust tests, fixtures and scenarios included
+	$(call say,Rust: unit tests$(,) recorded exchanges$(,) scenarios)
+	@rm -rf target/scenario-matrix
+	@$(CARGO_TEST)
+
+test-python: venv extension ## Python tests
+	$(call say,Python: package$(,) binding and scenario tests)
+	@$(BIN)/python -m pytest -q python/tests
+
+matrix: ## Scenario × language × mode; an empty cell fails
+	$(call say,scenario matrix)
+	@python3 scripts/matrix.py
+
+bench: venv release-extension ## CPU a request and a stream chunk, beside bare reqwest and the openai SDK
+	$(call say,building the Rust side of the bench)
+	@cargo build --release -p hotspare-cli -p hotspare-bench
+	$(call say,measuring)
+	@$(BIN)/pip install -q -r benches/requirements.txt
+	@$(BIN)/python benches/run.py
+
+fmt: venv ## Format everything
+	$(call say,formatting)
+	@cargo fmt --all
+	@$(BIN)/ruff format -q $(PYTHON_SOURCES)
+	@$(BIN)/ruff check -q --fix $(PYTHON_SOURCES)
+
+lint: venv extension ## Every linter, warnings denied
+	$(call say,Rust: rustfmt and clippy)
+	@cargo fmt --all --check
+	@cargo clippy --workspace --all-targets -- -D warnings
+	$(call say,Python: ruff and pyright)
+	@$(BIN)/ruff format --check $(PYTHON_SOURCES)
+	@$(BIN)/ruff check $(PYTHON_SOURCES)
+	@$(BIN)/pyright -p python
+
+gen: venv extension ## Regenerate what is generated from the core
+	$(call say,regenerating)
+	@$(BIN)/python scripts/gen.py
+
+fuzz: ## Each fuzz target for FUZZ_SECONDS (60)
+	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
+
+catalog: ## Remake the model catalog from its sources
+	$(call say,remaking the catalog)
+	@python3 scripts/catalog.py
+
+venv: $(VENV)/.ready
+
+$(VENV)/.ready: python/requirements-dev.txt scripts/venv.sh
+	$(call say,installing Python tools into $(VENV))
+	@scripts/venv.sh $(VENV)
+	@$(BIN)/pip install -q --disable-pip-version-check -r python/requirements-dev.txt
+	@touch $@
+
+# maturin sets build variables of its own, so the extension keeps its own target folder: sharing one would rebuild
+# pyo3 at every change between cargo and maturin.
+extension: venv ## Build the Python extension (debug) into .venv
+	$(call say,building the Python extension)
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop -q -m python/pyproject.toml --target-dir target/maturin
+
+release-extension: venv
+	$(call say,building the Python extension (release))
+	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop -q --release -m python/pyproject.toml --target-dir target/maturin
+
+, := ,

@@ -1,0 +1,230 @@
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::config::Config;
+use crate::engine::{self, ChatStream, World};
+use crate::error::{Error, Result};
+use crate::transport::{HttpTransport, Transport};
+use crate::types::{ChatRequest, Message, Reply, Tool};
+
+/// The client: many providers behind one call. Cheap to clone; clones share connections, keys and what is known of them.
+///
+/// ```no_run
+/// # async fn example() -> hotspare::Result<()> {
+/// let client = hotspare::Client::builder()
+///     .target("openai/gpt-4o-mini")
+///     .target("anthropic/claude-haiku-4-5")
+///     .build()?;
+/// let reply = client.chat("Say hi").send().await?;
+/// println!("{} ({})", reply.text(), reply.target);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    world: Arc<World>,
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("routes", &self.world.config.routes.keys().collect::<Vec<_>>())
+            .field(
+                "providers",
+                &self.world.config.providers.keys().collect::<Vec<_>>(),
+            )
+            .finish()
+    }
+}
+
+impl Client {
+    /// A client of a TOML or JSON file, told apart by the file's ending.
+    ///
+    /// # Errors
+    /// A config error that lists every problem with its key path and line.
+    #[expect(
+        clippy::unused_async,
+        reason = "secrets of later stores are fetched over the network"
+    )]
+    pub async fn from_file(path: impl AsRef<Path>) -> Result<Self> {
+        Self::new(Config::from_file(path.as_ref())?)
+    }
+
+    /// A client of a TOML text.
+    ///
+    /// # Errors
+    /// As [`Self::from_file`].
+    pub fn from_toml(text: &str) -> Result<Self> {
+        Self::new(Config::from_toml(text)?)
+    }
+
+    /// A client of a JSON text.
+    ///
+    /// # Errors
+    /// As [`Self::from_file`].
+    pub fn from_json(text: &str) -> Result<Self> {
+        Self::new(Config::from_json(text)?)
+    }
+
+    /// A client of a config.
+    ///
+    /// # Errors
+    /// A config error when a file of `extra_roots` cannot be read.
+    pub fn new(config: Config) -> Result<Self> {
+        let transport = Arc::new(HttpTransport::new(&config.extra_roots)?);
+        Ok(Self::with_transport(config, transport, None))
+    }
+
+    /// A client over another transport. `seed` fixes the jitter; None draws it.
+    #[must_use]
+    pub fn with_transport(config: Config, transport: Arc<dyn Transport>, seed: Option<u64>) -> Self {
+        Self {
+            world: Arc::new(World::new(config, transport, seed)),
+        }
+    }
+
+    /// A client of nothing but targets; keys come from their providers' usual environment variables.
+    #[must_use]
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder::default()
+    }
+
+    /// The config it was made of.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.world.config
+    }
+
+    /// Begins a call: a prompt, a list of messages, or a whole request.
+    pub fn chat(&self, request: impl Into<ChatRequest>) -> ChatCall {
+        ChatCall {
+            client: self.clone(),
+            request: request.into(),
+        }
+    }
+
+    /// Answers a request whole. Dropping the future closes the connection to the vendor at once.
+    ///
+    /// # Errors
+    /// The failure that ended the request, or all of them, with the trail.
+    pub fn send(&self, request: ChatRequest) -> impl Future<Output = Result<Reply>> + Send + 'static {
+        engine::chat(Arc::clone(&self.world), request)
+    }
+
+    /// Opens a stream. It is given once its first content is there: until then failures are silent.
+    ///
+    /// # Errors
+    /// Every target failed before first content, or a failure ended the request; with the trail.
+    pub fn open(&self, request: ChatRequest) -> impl Future<Output = Result<ChatStream>> + Send + 'static {
+        engine::open(Arc::clone(&self.world), request)
+    }
+}
+
+/// Collects targets for a [`Client`].
+#[derive(Debug, Default)]
+pub struct ClientBuilder {
+    targets: Vec<String>,
+}
+
+impl ClientBuilder {
+    /// Adds a target, `provider/model`; the first is the one preferred.
+    #[must_use]
+    pub fn target(mut self, target: impl Into<String>) -> Self {
+        self.targets.push(target.into());
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// A config error that lists every problem.
+    pub fn build(self) -> Result<Client> {
+        Client::new(Config::from_targets(self.targets)?)
+    }
+}
+
+/// A call being put together.
+#[derive(Debug, Clone)]
+#[must_use = "a call does nothing until it is sent or streamed"]
+pub struct ChatCall {
+    client: Client,
+    request: ChatRequest,
+}
+
+impl ChatCall {
+    /// The route, or one target as `provider/model`. Default: the route named `default`.
+    pub fn route(mut self, route: impl Into<String>) -> Self {
+        self.request.route = Some(route.into());
+        self
+    }
+
+    /// The whole request's deadline.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.timeout = Some(timeout.as_secs_f64());
+        self
+    }
+
+    /// Most output tokens.
+    pub fn max_tokens(mut self, tokens: u32) -> Self {
+        self.request.max_tokens = Some(tokens);
+        self
+    }
+
+    /// Adds a function the model may call.
+    pub fn tool(mut self, tool: Tool) -> Self {
+        self.request.tools.push(tool);
+        self
+    }
+
+    /// The whole reply.
+    ///
+    /// # Errors
+    /// As [`Client::send`].
+    pub async fn send(self) -> Result<Reply> {
+        self.client.send(self.request).await
+    }
+
+    /// The reply as a stream.
+    ///
+    /// # Errors
+    /// As [`Client::open`].
+    pub async fn stream(self) -> Result<ChatStream> {
+        self.client.open(self.request).await
+    }
+}
+
+impl From<&str> for ChatRequest {
+    fn from(prompt: &str) -> Self {
+        Self::of(prompt)
+    }
+}
+
+impl From<String> for ChatRequest {
+    fn from(prompt: String) -> Self {
+        Self::of(prompt)
+    }
+}
+
+impl From<Vec<Message>> for ChatRequest {
+    fn from(messages: Vec<Message>) -> Self {
+        Self {
+            messages,
+            ..Self::default()
+        }
+    }
+}
+
+impl ChatRequest {
+    /// Reads a request from JSON, as the bindings hand it over.
+    ///
+    /// # Errors
+    /// An invalid-request error that names the place.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            Error::invalid_request(format!("`{path}`: {}", error.into_inner()))
+        })
+    }
+}

@@ -1,0 +1,202 @@
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use url::Url;
+
+use super::book::Notes;
+use super::world::{PreparedTarget, World};
+use crate::dialect::{Call, Encoded};
+use crate::policy::Start;
+use crate::transport::{Body, HttpRequest, TransportError, TransportErrorKind};
+use crate::types::{ChatRequest, Failure, FailureClass, Phase};
+
+/// Most bytes of a whole reply.
+const MAX_REPLY: usize = 64 << 20;
+/// Most bytes read of an error's body; the rest is cut.
+const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// Fits the request to the target and sends it; gives the body once a success's head has come.
+pub(super) async fn open(
+    world: &World,
+    target: &PreparedTarget,
+    start: &Start,
+    request: &ChatRequest,
+    stream: bool,
+    notes: &mut Notes,
+) -> Result<Body, Failure> {
+    let encoded = target.dialect.encode(&Call {
+        request,
+        provider: &target.provider_name,
+        model: &target.model,
+        facts: target.facts,
+        stream,
+    })?;
+    let request = build(world, target, start, encoded, stream, notes)?;
+    let sent = tokio::select! {
+        biased;
+        sent = world.transport.send(request) => sent,
+        () = world.clock.sleep_until(start.limits.answer_by) => {
+            return Err(timed_out(Phase::Head, world, notes, "no response head came"));
+        }
+    };
+    let mut response = sent.map_err(|error| broken(&error, Phase::Head))?;
+    notes.head(response.status, &response.headers);
+    if response.status.is_success() {
+        return Ok(response.body);
+    }
+    let body = error_body(world, start, &mut response.body).await;
+    Err(classify(world, target, response.status, &response.headers, &body))
+}
+
+fn build(
+    world: &World,
+    target: &PreparedTarget,
+    start: &Start,
+    encoded: Encoded,
+    stream: bool,
+    notes: &mut Notes,
+) -> Result<HttpRequest, Failure> {
+    let refuse = |message: String| Failure::new(FailureClass::InvalidRequest, Phase::Encode, message);
+    notes.adapted = encoded.adapted;
+    let url = Url::parse(&format!("{}{}", target.base_url, encoded.path))
+        .map_err(|error| refuse(format!("the target's URL is not valid: {error}")))?;
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_static(if stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        }),
+    );
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!("hotspare/", env!("CARGO_PKG_VERSION"))),
+    );
+    for (name, value) in encoded.headers {
+        headers.insert(HeaderName::from_static(name), value);
+    }
+    match world.key(start.key) {
+        None => {}
+        Some(Ok(key)) if key.origin == url.origin() => {
+            notes.key = Some(key.fingerprint.clone());
+            let (name, value) = &key.header;
+            headers.insert(name.clone(), value.clone());
+        }
+        Some(Ok(_)) => {
+            return Err(refuse(
+                "the key belongs to another origin than the target's URL".to_owned(),
+            ));
+        }
+        Some(Err(problem)) => {
+            return Err(Failure::new(FailureClass::Authentication, Phase::Encode, problem));
+        }
+    }
+    Ok(HttpRequest {
+        url,
+        headers,
+        body: encoded.body,
+        connect_timeout: start.limits.connect,
+    })
+}
+
+/// Reads a whole reply.
+pub(super) async fn whole(
+    world: &World,
+    start: &Start,
+    mut body: Body,
+    notes: &Notes,
+) -> Result<Bytes, Failure> {
+    let read = async {
+        let Some(first) = body.next().await else {
+            return Ok(Bytes::new());
+        };
+        let first = first.map_err(|error| broken(&error, Phase::Body))?;
+        let Some(second) = body.next().await else {
+            return Ok(first);
+        };
+        let mut all = BytesMut::from(first);
+        let mut next = Some(second);
+        while let Some(chunk) = next {
+            let chunk = chunk.map_err(|error| broken(&error, Phase::Body))?;
+            if all.len().saturating_add(chunk.len()) > MAX_REPLY {
+                return Err(Failure::malformed("the reply is longer than 64 MiB"));
+            }
+            all.extend_from_slice(&chunk);
+            next = body.next().await;
+        }
+        Ok(all.freeze())
+    };
+    tokio::select! {
+        biased;
+        read = read => read,
+        () = world.clock.sleep_until(start.limits.answer_by) => {
+            Err(timed_out(Phase::Body, world, notes, "the reply was not complete"))
+        }
+    }
+}
+
+/// As much of an error's body as comes in time: a broken one is classified by what there is.
+async fn error_body(world: &World, start: &Start, body: &mut Body) -> Bytes {
+    /// An error is short: a vendor that takes longer over it than this is broken in another way.
+    const PATIENCE: Duration = Duration::from_secs(5);
+    let until = start.limits.answer_by.min(world.clock.now() + PATIENCE);
+    let mut all = BytesMut::new();
+    let read = async {
+        while let Some(Ok(chunk)) = body.next().await {
+            let room = MAX_ERROR_BODY.saturating_sub(all.len());
+            all.extend_from_slice(chunk.get(..room.min(chunk.len())).unwrap_or_default());
+            if all.len() >= MAX_ERROR_BODY {
+                break;
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        () = read => {}
+        () = world.clock.sleep_until(until) => {}
+    }
+    all.freeze()
+}
+
+fn classify(
+    world: &World,
+    target: &PreparedTarget,
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Failure {
+    let mut failure = target.dialect.classify(status, headers, body, world.clock.wall());
+    failure.phase = Phase::Head;
+    failure.sent = crate::types::Sent::Yes;
+    failure.status = Some(status.as_u16());
+    failure
+}
+
+pub(super) fn timed_out(phase: Phase, world: &World, notes: &Notes, what: &str) -> Failure {
+    let waited = world.clock.now() - notes.started;
+    Failure::new(
+        FailureClass::Timeout,
+        phase,
+        format!("{what} within {:.1} s", waited.as_secs_f64()),
+    )
+}
+
+/// What a broken exchange is. Once the head has come, a lost connection is an answer without its end.
+pub(super) fn broken(error: &TransportError, phase: Phase) -> Failure {
+    match error.kind {
+        TransportErrorKind::Connect => {
+            Failure::new(FailureClass::Connect, Phase::Connect, error.message.clone())
+        }
+        TransportErrorKind::Reset => Failure::new(FailureClass::Reset, Phase::Head, error.message.clone()),
+        TransportErrorKind::Body => Failure::new(
+            FailureClass::Malformed,
+            phase,
+            format!("the answer broke off: {}", error.message),
+        ),
+    }
+}

@@ -1,0 +1,361 @@
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::Sleep;
+
+use super::book::Notes;
+use super::exchange::{broken, timed_out};
+use super::run::{Run, checked};
+use super::world::{PreparedTarget, World};
+use crate::dialect::StreamDecoder;
+use crate::error::{Error, Result};
+use crate::policy::Start;
+use crate::transport::Body;
+use crate::types::{
+    Accumulator, Completion, Delta, Failure, FailureClass, Moment, Phase, Reply, StreamEvent, ToolCallDelta,
+};
+
+/// How long token counts are waited for that some vendors send after the terminal marker.
+const TAIL: Duration = Duration::from_secs(2);
+
+/// The live side of a stream: bytes, their decoder, and the timer that watches for silence.
+pub(super) struct Live {
+    world: Arc<World>,
+    body: Body,
+    decoder: StreamDecoder,
+    accumulator: Accumulator,
+    deltas: Vec<Delta>,
+    events: VecDeque<StreamEvent>,
+    start: Start,
+    /// Silence is a failure from then on.
+    limit: Moment,
+    timer: Pin<Box<Sleep>>,
+    ended: bool,
+}
+
+enum Pumped {
+    Content,
+    Ended,
+}
+
+impl Live {
+    pub(super) fn new(world: &Arc<World>, target: &PreparedTarget, start: &Start, body: Body) -> Self {
+        let limit = start.limits.answer_by;
+        Self {
+            world: Arc::clone(world),
+            body,
+            decoder: StreamDecoder::new(target.dialect),
+            accumulator: Accumulator::default(),
+            deltas: Vec::new(),
+            events: VecDeque::new(),
+            start: *start,
+            limit,
+            timer: Box::pin(tokio::time::sleep_until(world.clock.instant(limit))),
+            ended: false,
+        }
+    }
+
+    /// Waits for the first content, or the end of a stream that has none.
+    pub(super) async fn first_content(&mut self, notes: &mut Notes) -> Result<(), Failure> {
+        let pumped = std::future::poll_fn(|cx| self.pump(cx, Phase::FirstContent, notes)).await;
+        notes.usage = self.accumulator.so_far().usage;
+        match pumped? {
+            Pumped::Content => {
+                notes.first_content = Some(self.world.clock.now());
+                Ok(())
+            }
+            Pumped::Ended => checked(self.accumulator.so_far().clone())
+                .map(drop)
+                .map_err(|failure| Failure {
+                    phase: Phase::FirstContent,
+                    status: notes.status,
+                    ..failure
+                }),
+        }
+    }
+
+    /// Reads until there is content, the end, or a failure. Bytes go before timers: a slow reader is not a silent vendor.
+    fn pump(&mut self, cx: &mut Context<'_>, phase: Phase, notes: &Notes) -> Poll<Result<Pumped, Failure>> {
+        loop {
+            let result = match self.body.poll_next(cx) {
+                Poll::Ready(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.deltas),
+                Poll::Ready(Some(Err(_))) if self.decoder.complete() => self.tail(),
+                Poll::Ready(Some(Err(error))) => Err(broken(&error, phase)),
+                Poll::Ready(None) => {
+                    let finished = self.decoder.finish(&mut self.deltas);
+                    self.ended = finished.is_ok();
+                    finished
+                }
+                Poll::Pending => {
+                    ready!(self.silence(cx));
+                    if self.decoder.complete() {
+                        self.ended = true;
+                        return Poll::Ready(Ok(Pumped::Ended));
+                    }
+                    let what = match phase {
+                        Phase::Stream => "nothing more came",
+                        _ => "no content came",
+                    };
+                    return Poll::Ready(Err(timed_out(phase, &self.world, notes, what)));
+                }
+            };
+            if self.decoder.complete() {
+                self.watch(self.limit.min(self.world.clock.now() + TAIL));
+            }
+            if result.is_ok() && !self.ended && self.decoder.finished() {
+                self.ended = true;
+                // The framing's own end mostly came with the marker: reading it lets the connection be used again.
+                let _ = self.body.poll_next(cx);
+            }
+            let content = self.digest();
+            if let Err(mut failure) = result {
+                failure.phase = phase;
+                failure.status = failure.status.or(notes.status);
+                return Poll::Ready(Err(failure));
+            }
+            if self.ended {
+                return Poll::Ready(Ok(Pumped::Ended));
+            }
+            if content {
+                if !self.decoder.complete() {
+                    let idle = self.world.clock.now() + self.start.limits.idle;
+                    self.watch(idle.min(self.start.limits.deadline));
+                }
+                return Poll::Ready(Ok(Pumped::Content));
+            }
+        }
+    }
+
+    /// The answer is whole: what breaks after its terminal marker takes nothing away.
+    fn tail(&mut self) -> Result<(), Failure> {
+        self.ended = true;
+        Ok(())
+    }
+
+    /// Sets the limit. A timer that would fire too early is left to: moving it at every token is what costs.
+    fn watch(&mut self, limit: Moment) {
+        self.limit = limit;
+        let instant = self.world.clock.instant(limit);
+        if instant < self.timer.deadline() {
+            self.timer.as_mut().reset(instant);
+        }
+    }
+
+    /// Ready once the limit has passed.
+    fn silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            if self.world.clock.now() >= self.limit {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(self.world.clock.instant(self.limit));
+        }
+    }
+
+    /// Turns deltas into events; whether any is content.
+    fn digest(&mut self) -> bool {
+        let mut content = false;
+        for delta in self.deltas.drain(..) {
+            self.accumulator.apply(&delta);
+            if delta.is_content() {
+                content = true;
+                self.events.extend(event(delta));
+            }
+        }
+        content
+    }
+}
+
+fn event(delta: Delta) -> Option<StreamEvent> {
+    match delta {
+        Delta::Text(text) => Some(StreamEvent::Text { text }),
+        Delta::Reasoning(reasoning) => Some(StreamEvent::Reasoning { reasoning }),
+        Delta::Refusal(refusal) => Some(StreamEvent::Refusal { refusal }),
+        Delta::ToolCall {
+            index,
+            id,
+            name,
+            arguments,
+            ..
+        } => Some(StreamEvent::ToolCall(ToolCallDelta {
+            index,
+            id,
+            name,
+            arguments,
+        })),
+        Delta::Meta { .. }
+        | Delta::ReasoningBlock(_)
+        | Delta::Usage(_)
+        | Delta::Finish { .. }
+        | Delta::Reset => None,
+    }
+}
+
+/// A stream that has begun. Its first content is there already; what fails now cannot be hidden and comes as
+/// [`ErrorKind::StreamInterrupted`](crate::ErrorKind::StreamInterrupted). Dropping it closes the connection to the
+/// vendor at once.
+pub struct ChatStream {
+    target: String,
+    state: State,
+    reply: Option<Box<Reply>>,
+}
+
+enum State {
+    Live(Box<Running>),
+    /// Events left to give, then the error, if any.
+    Ending(VecDeque<StreamEvent>, Option<Error>),
+}
+
+struct Running {
+    run: Run,
+    start: Start,
+    notes: Notes,
+    live: Live,
+}
+
+impl std::fmt::Debug for ChatStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatStream")
+            .field("target", &self.target)
+            .field("finished", &self.reply.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl ChatStream {
+    pub(super) fn new(run: Run, start: Start, notes: Notes, live: Live) -> Result<Self> {
+        let target = run
+            .route
+            .targets
+            .get(start.index)
+            .map(|target| target.name.clone())
+            .ok_or_else(|| Error::internal("a stream came from a target that is not in the plan"))?;
+        Ok(Self {
+            target,
+            state: State::Live(Box::new(Running {
+                run,
+                start,
+                notes,
+                live,
+            })),
+            reply: None,
+        })
+    }
+
+    /// The target that answers.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        &self.target
+    }
+
+    /// The whole reply, once the `finish` event was given.
+    #[must_use]
+    pub fn reply(&self) -> Option<&Reply> {
+        self.reply.as_deref()
+    }
+
+    /// The next event; None after the last. Cancel-safe.
+    ///
+    /// # Errors
+    /// The stream broke: the error holds what had come, and is the last thing given.
+    pub async fn next(&mut self) -> Option<Result<StreamEvent>> {
+        std::future::poll_fn(|cx| self.poll_event(cx)).await
+    }
+
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<StreamEvent>>> {
+        loop {
+            match &mut self.state {
+                State::Ending(events, error) => {
+                    let event = events.pop_front().map(Ok).or_else(|| error.take().map(Err));
+                    if let Some(Ok(StreamEvent::Finish { reply })) = &event {
+                        self.reply = Some(reply.clone());
+                    }
+                    return Poll::Ready(event);
+                }
+                State::Live(running) => {
+                    if let Some(event) = running.live.events.pop_front() {
+                        return Poll::Ready(Some(Ok(event)));
+                    }
+                    let outcome = if running.live.ended {
+                        Ok(Pumped::Ended)
+                    } else {
+                        let Running { live, notes, .. } = &mut **running;
+                        ready!(live.pump(cx, Phase::Stream, notes))
+                    };
+                    match outcome {
+                        Ok(Pumped::Content) => {}
+                        Ok(Pumped::Ended) => self.end(Ok(())),
+                        Err(failure) => self.end(Err(failure)),
+                    }
+                }
+            }
+        }
+    }
+
+    fn end(&mut self, outcome: Result<(), Failure>) {
+        let ending = State::Ending(VecDeque::new(), None);
+        let State::Live(running) = std::mem::replace(&mut self.state, ending) else {
+            return;
+        };
+        let Running {
+            mut run,
+            start,
+            mut notes,
+            live,
+        } = *running;
+        let mut events = live.events;
+        let completion = live.accumulator.finish();
+        notes.usage = completion.usage;
+        let outcome = outcome.and_then(|()| checked_end(&completion));
+        let error = match outcome {
+            Ok(()) => match run.reply(&start, notes, completion) {
+                Ok(reply) => {
+                    events.push_back(StreamEvent::Finish {
+                        reply: Box::new(reply),
+                    });
+                    None
+                }
+                Err(error) => Some(error),
+            },
+            Err(failure) => {
+                run.failed(&start, notes, failure.clone(), true);
+                Some(Error::stream_interrupted(
+                    failure,
+                    completion,
+                    run.book.into_trail(),
+                ))
+            }
+        };
+        self.state = State::Ending(events, error);
+    }
+}
+
+/// The vendor may say at the very end that generation failed.
+fn checked_end(completion: &Completion) -> Result<(), Failure> {
+    match completion.finish_reason {
+        Some(crate::types::FinishReason::Error) => Err(Failure {
+            class: FailureClass::Malformed,
+            ..Failure::new(
+                FailureClass::Malformed,
+                Phase::Stream,
+                format!(
+                    "the vendor says generation failed (finish reason {})",
+                    Failure::clean(completion.finish_raw.as_deref().unwrap_or("none"))
+                ),
+            )
+        }),
+        _ => Ok(()),
+    }
+}
+
+impl futures_core::Stream for ChatStream {
+    type Item = Result<StreamEvent>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_event(cx)
+    }
+}

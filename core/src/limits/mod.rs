@@ -1,0 +1,169 @@
+//! What is known to be left of a key. Pure: time is passed in.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::types::{Failure, FailureClass, Moment};
+
+/// How long a rate-limited key rests when the vendor named no time.
+const REST: Duration = Duration::from_secs(1);
+/// How long a key without money or quota rests when the vendor named no time: such limits clear by hand or by the day,
+/// and a try that is refused costs nothing.
+const QUOTA_REST: Duration = Duration::from_secs(600);
+/// How long a target whose model the vendor does not know is passed over.
+const MODEL_REST: Duration = Duration::from_secs(3600);
+
+/// One key of one provider, as an index into the client's pools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct KeyId {
+    /// Which provider.
+    pub provider: usize,
+    /// Which of its keys; 0 stands for "none needed" where it has no keys.
+    pub key: usize,
+}
+
+/// One target of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct TargetId(pub u64);
+
+/// Why something must not be used now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Gate {
+    /// The class that closed it.
+    pub class: FailureClass,
+    /// The status that came with it.
+    pub status: Option<u16>,
+    /// When it opens again; None: not by waiting.
+    pub until: Option<Moment>,
+}
+
+/// The closed gates of one client. A bad key never closes a model, and a missing model never closes a key.
+#[derive(Debug, Default)]
+pub struct Gates {
+    keys: HashMap<KeyId, Gate>,
+    /// Rate limits are kept by model as well as key, since vendors count each model apart.
+    limits: HashMap<(KeyId, TargetId), Gate>,
+    targets: HashMap<TargetId, Gate>,
+}
+
+impl Gates {
+    /// Why `target` cannot be called with `key` now; None when it can.
+    #[must_use]
+    pub fn closed(&self, target: TargetId, key: KeyId, now: Moment) -> Option<&Gate> {
+        if self.keys.is_empty() && self.limits.is_empty() && self.targets.is_empty() {
+            return None;
+        }
+        let gates = [
+            self.keys.get(&key),
+            self.limits.get(&(key, target)),
+            self.targets.get(&target),
+        ];
+        gates
+            .into_iter()
+            .flatten()
+            .filter(|gate| gate.until.is_none_or(|until| until > now))
+            // The one that opens last decides; one that never opens by waiting is later than any.
+            .max_by_key(|gate| gate.until.map_or((1, Moment::default()), |until| (0, until)))
+    }
+
+    /// Takes note of a failure of `target` with `key`.
+    pub fn note(&mut self, target: TargetId, key: KeyId, failure: &Failure, now: Moment) {
+        let gate = |until| Gate {
+            class: failure.class,
+            status: failure.status,
+            until,
+        };
+        match failure.class {
+            FailureClass::RateLimited => {
+                let rest = failure.retry_after.unwrap_or(REST);
+                self.limits.insert((key, target), gate(Some(now + rest)));
+            }
+            FailureClass::QuotaExhausted => {
+                let rest = failure.retry_after.unwrap_or(QUOTA_REST);
+                self.keys.insert(key, gate(Some(now + rest)));
+            }
+            FailureClass::Authentication => {
+                self.keys.insert(key, gate(None));
+            }
+            FailureClass::ModelNotFound => {
+                self.targets.insert(target, gate(Some(now + MODEL_REST)));
+            }
+            _ => {}
+        }
+    }
+
+    /// `key` holds another secret now: what was known of the old one is void.
+    pub fn renewed(&mut self, key: KeyId) {
+        self.keys.remove(&key);
+        self.limits.retain(|(id, _), _| *id != key);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Phase;
+
+    const KEY: KeyId = KeyId { provider: 0, key: 0 };
+    const OTHER: KeyId = KeyId { provider: 0, key: 1 };
+
+    fn at(seconds: u64) -> Moment {
+        Moment::new(Duration::from_secs(seconds))
+    }
+
+    fn failure(class: FailureClass, retry_after: Option<u64>) -> Failure {
+        let mut failure = Failure::new(class, Phase::Head, "");
+        failure.retry_after = retry_after.map(Duration::from_secs);
+        failure
+    }
+
+    #[test]
+    fn each_class_closes_its_own_scope() {
+        // (class, retry-after, same target and key, same key other target, same target other key) closed 2 s later
+        let cases = [
+            (FailureClass::RateLimited, Some(5), true, false, false),
+            (FailureClass::RateLimited, None, false, false, false),
+            (FailureClass::QuotaExhausted, None, true, true, false),
+            (FailureClass::Authentication, None, true, true, false),
+            (FailureClass::ModelNotFound, None, true, false, true),
+            (FailureClass::Server, None, false, false, false),
+        ];
+        for (class, retry_after, same, other_target, other_key) in cases {
+            let mut gates = Gates::default();
+            gates.note(TargetId(7), KEY, &failure(class, retry_after), at(0));
+            assert_eq!(gates.closed(TargetId(7), KEY, at(2)).is_some(), same, "{class}");
+            assert_eq!(
+                gates.closed(TargetId(8), KEY, at(2)).is_some(),
+                other_target,
+                "{class}"
+            );
+            assert_eq!(
+                gates.closed(TargetId(7), OTHER, at(2)).is_some(),
+                other_key,
+                "{class}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_gate_opens_at_its_time_and_a_renewed_key_at_once() {
+        let mut gates = Gates::default();
+        gates.note(
+            TargetId(0),
+            KEY,
+            &failure(FailureClass::RateLimited, Some(5)),
+            at(10),
+        );
+        assert!(gates.closed(TargetId(0), KEY, at(14)).is_some());
+        assert!(gates.closed(TargetId(0), KEY, at(15)).is_none());
+        gates.note(
+            TargetId(0),
+            KEY,
+            &failure(FailureClass::Authentication, None),
+            at(10),
+        );
+        assert!(gates.closed(TargetId(0), KEY, at(1_000_000)).is_some());
+        gates.renewed(KEY);
+        assert!(gates.closed(TargetId(0), KEY, at(11)).is_none());
+    }
+}
