@@ -1,14 +1,11 @@
-
 use http::HeaderValue;
 use serde_json::{Value, json};
 
-use crate::dialect::anthropic_messages::ANTHROPIC_MESSAGES;
 use crate::catalog::{Model, Reasoning};
+use crate::dialect::anthropic_messages::ANTHROPIC_MESSAGES;
 use crate::dialect::testing::facts;
 use crate::dialect::{Call, Dialect as _, Encoded};
-use crate::types::{
-    ChatRequest, Failure, FailureClass,
-};
+use crate::types::{ChatRequest, Failure, FailureClass};
 
 fn encode_with(request: Value, facts: Option<&Model>, stream: bool) -> Result<Encoded, Failure> {
     let request: ChatRequest = serde_json::from_value(request).unwrap();

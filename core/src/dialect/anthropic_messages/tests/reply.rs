@@ -3,9 +3,9 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::dialect::Dialect as _;
 use crate::dialect::anthropic_messages::ANTHROPIC_MESSAGES;
 use crate::dialect::testing::{self, fold, headers};
-use crate::dialect::Dialect as _;
 use crate::types::{
     Completion, Delta, DialectId, Failure, FailureClass, FinishReason, ReasoningBlock, Usage,
 };

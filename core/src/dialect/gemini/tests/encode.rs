@@ -1,8 +1,7 @@
-
 use serde_json::{Value, json};
 
-use crate::dialect::gemini::GEMINI;
 use crate::catalog::{Model, Reasoning};
+use crate::dialect::gemini::GEMINI;
 use crate::dialect::testing::facts;
 use crate::dialect::{Call, Dialect as _, Encoded};
 use crate::types::{ChatRequest, Failure, FailureClass};
