@@ -87,10 +87,10 @@ impl Check {
                     Ok(status) => in_words(status.as_u16(), key.is_some()),
                     Err(error) => (false, format!("cannot be reached: {}", error.message)),
                 };
-                let with = key
-                    .map(|key| format!(" with {}", secrets::fingerprint(key)))
-                    .unwrap_or_default();
-                writeln!(out, "  {words}{with}")?;
+                match key {
+                    Some(key) => writeln!(out, "  with {}: {words}", secrets::fingerprint(key))?,
+                    None => writeln!(out, "  {words}")?,
+                }
                 usable &= fine;
             }
         }
@@ -106,17 +106,17 @@ const fn plural(count: usize) -> &'static str {
 fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretString>> {
     let mut found = Vec::new();
     for source in &provider.keys {
-        let place = match source {
-            KeySource::Env(name) => format!("env:{name}"),
-            KeySource::File(path) => format!("file:{}", path.display()),
-            KeySource::Literal(_) => "in the config".to_owned(),
-        };
         match secrets::resolve(source) {
             Ok(key) => {
-                writeln!(out, "  key {place}: found, {}", secrets::fingerprint(&key))?;
+                let place = match source {
+                    KeySource::Env(name) => format!("env:{name}"),
+                    KeySource::File(path) => format!("file:{}", path.display()),
+                    KeySource::Literal(_) => "the config".to_owned(),
+                };
+                writeln!(out, "  {} from {place}", secrets::fingerprint(&key))?;
                 found.push(key);
             }
-            Err(why) => writeln!(out, "  key {place}: missing: {why}")?,
+            Err(why) => writeln!(out, "  no key: {why}")?,
         }
     }
     Ok(found)
