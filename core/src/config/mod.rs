@@ -221,8 +221,8 @@ impl Default for Route {
             targets: Vec::new(),
             strategy: Strategy::default(),
             timeouts: Timeouts::default(),
-            max_attempts: 4,
-            rate_limit_wait: Duration::from_secs(10),
+            max_attempts: MAX_ATTEMPTS,
+            rate_limit_wait: RATE_LIMIT_WAIT,
             failover_on: Vec::new(),
             backoff: Backoff::default(),
         }

@@ -249,7 +249,8 @@ mod tests {
 
     #[test]
     fn reads_headers() {
-        let cases: &[(&[(&str, &str)], Option<u128>)] = &[
+        type Case<'a> = (&'a [(&'a str, &'a str)], Option<u128>);
+        let cases: &[Case<'_>] = &[
             (&[], None),
             (&[("retry-after-ms", "28")], Some(28)),
             (&[("retry-after-ms", "28"), ("retry-after", "1")], Some(28)),

@@ -1,6 +1,6 @@
 //! Request, config and catalog → the ordered targets of one request. Pure.
 
-use crate::config::{Config, Route, Target, Timeouts};
+use crate::config::{Config, Route, Target};
 use crate::error::Error;
 
 /// The route a request means: one of the config's, or one made of a single named target.
@@ -24,7 +24,7 @@ pub fn route(config: &Config, name: Option<&str>) -> Result<Route, Error> {
                 provider: provider.to_owned(),
                 model: model.to_owned(),
             }],
-            ..base.cloned().unwrap_or_else(|| bare(wanted))
+            ..base.cloned().unwrap_or_default()
         });
     }
     let names: Vec<&str> = config.routes.keys().map(String::as_str).collect();
@@ -40,17 +40,4 @@ pub fn route(config: &Config, name: Option<&str>) -> Result<Route, Error> {
          with a provider of the config)",
         names.join(", ")
     )))
-}
-
-fn bare(name: &str) -> Route {
-    Route {
-        name: name.to_owned(),
-        targets: Vec::new(),
-        strategy: crate::config::Strategy::Priority,
-        timeouts: Timeouts::default(),
-        max_attempts: crate::config::MAX_ATTEMPTS,
-        rate_limit_wait: crate::config::RATE_LIMIT_WAIT,
-        failover_on: Vec::new(),
-        backoff: crate::config::Backoff::default(),
-    }
 }

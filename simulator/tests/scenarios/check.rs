@@ -26,7 +26,12 @@ enum Came {
 }
 
 /// Makes the calls in turn and compares.
-pub async fn calls(scenario: &Scenario, mode: Mode, virtual_time: bool, client: &Client) -> Result<(), String> {
+pub async fn calls(
+    scenario: &Scenario,
+    mode: Mode,
+    virtual_time: bool,
+    client: &Client,
+) -> Result<(), String> {
     for (number, call) in scenario.calls.iter().enumerate() {
         one(call, mode, virtual_time, client)
             .await
@@ -38,8 +43,12 @@ pub async fn calls(scenario: &Scenario, mode: Mode, virtual_time: bool, client: 
 #[expect(clippy::disallowed_methods, reason = "a test measures the call from outside")]
 async fn one(call: &Call, mode: Mode, virtual_time: bool, client: &Client) -> Result<(), String> {
     tokio::time::sleep(Duration::from_secs_f64(call.after)).await;
-    let request = call.request.clone().unwrap_or_else(|| json!({"messages": "Say hi"}));
-    let request = ChatRequest::from_json(request.to_string().as_bytes()).map_err(|error| error.to_string())?;
+    let request = call
+        .request
+        .clone()
+        .unwrap_or_else(|| json!({"messages": "Say hi"}));
+    let request =
+        ChatRequest::from_json(request.to_string().as_bytes()).map_err(|error| error.to_string())?;
     let expect = call.expect(mode);
     let began = tokio::time::Instant::now();
     let made = make(mode, client, request);
@@ -90,7 +99,11 @@ async fn make(mode: Mode, client: &Client, request: ChatRequest) -> Result<Came,
     }
     let reply = finished.ok_or("the stream ended without a finish event or an error")?;
     same!("the events' text beside the reply's", text, reply.completion.text);
-    same!("stream.reply()", stream.reply().map(Reply::text), Some(reply.text()));
+    same!(
+        "stream.reply()",
+        stream.reply().map(Reply::text),
+        Some(reply.text())
+    );
     Ok(Came::Reply(reply))
 }
 
@@ -114,7 +127,11 @@ fn compare(came: &Came, expect: &Expect) -> Result<(), String> {
             };
             same!("error kind", error.kind().as_str(), wanted.kind);
             if let Some(class) = &wanted.class {
-                same!("error class", error.class().map(|class| class.as_str()), Some(class.as_str()));
+                same!(
+                    "error class",
+                    error.class().map(|class| class.as_str()),
+                    Some(class.as_str())
+                );
             }
             if wanted.status.is_some() {
                 same!("error status", error.status(), wanted.status);
@@ -126,7 +143,11 @@ fn compare(came: &Came, expect: &Expect) -> Result<(), String> {
                 }
             }
             if let Some(partial) = &wanted.partial {
-                same!("partial", error.partial().map(|partial| partial.text.as_str()), Some(partial.as_str()));
+                same!(
+                    "partial",
+                    error.partial().map(|partial| partial.text.as_str()),
+                    Some(partial.as_str())
+                );
             }
             if let Some(word) = &wanted.names
                 && !error.message().contains(word.as_str())
@@ -149,10 +170,18 @@ fn compare_completion(found: &Completion, expect: &Expect) -> Result<(), String>
         same!("refusal", found.refusal.as_deref(), Some(refusal.as_str()));
     }
     if let Some(finish) = &expect.finish {
-        same!("finish", found.finish_reason.map(|reason| reason.as_str()), Some(finish.as_str()));
+        same!(
+            "finish",
+            found.finish_reason.map(|reason| reason.as_str()),
+            Some(finish.as_str())
+        );
     }
     if let Some(calls) = &expect.tool_calls {
-        let found: Vec<_> = found.tool_calls.iter().map(|call| (&call.name, &call.arguments)).collect();
+        let found: Vec<_> = found
+            .tool_calls
+            .iter()
+            .map(|call| (&call.name, &call.arguments))
+            .collect();
         let wanted: Vec<_> = calls.iter().map(|call| (&call.name, &call.arguments)).collect();
         same!("tool calls", found, wanted);
     }
@@ -169,7 +198,10 @@ fn compare_trail(trail: &Trail, expect: &Expect) -> Result<(), String> {
     };
     let show = |attempt: &Attempt| format!("{} {}", attempt.target, attempt.code());
     let found: Vec<String> = trail.iter().map(show).collect();
-    let expected: Vec<String> = wanted.iter().map(|one| format!("{} {}", one.target, one.code)).collect();
+    let expected: Vec<String> = wanted
+        .iter()
+        .map(|one| format!("{} {}", one.target, one.code))
+        .collect();
     same!("attempts", found, expected);
     for (number, (attempt, wanted)) in trail.iter().zip(wanted).enumerate() {
         if wanted.status.is_some() {
@@ -177,12 +209,19 @@ fn compare_trail(trail: &Trail, expect: &Expect) -> Result<(), String> {
         }
         if let Some(next) = &wanted.next {
             let found = serde_json::to_value(attempt.next).map_err(|error| error.to_string())?;
-            same!(format!("attempt {number} next"), found.as_str(), Some(next.as_str()));
+            same!(
+                format!("attempt {number} next"),
+                found.as_str(),
+                Some(next.as_str())
+            );
         }
         if let Some((least, most)) = wanted.wait
             && !(least..=most).contains(&attempt.wait)
         {
-            return Err(format!("attempt {number} wait: expected {least}–{most}, found {}", attempt.wait));
+            return Err(format!(
+                "attempt {number} wait: expected {least}–{most}, found {}",
+                attempt.wait
+            ));
         }
     }
     Ok(())
@@ -203,7 +242,10 @@ pub async fn server(scenario: &Scenario, journal: impl Fn() -> Vec<JournalEntry>
 
 fn seen(scenario: &Scenario, journal: &[JournalEntry]) -> Result<(), String> {
     for (provider, wanted) in &scenario.server {
-        let mine: Vec<_> = journal.iter().filter(|entry| entry.provider == *provider).collect();
+        let mine: Vec<_> = journal
+            .iter()
+            .filter(|entry| entry.provider == *provider)
+            .collect();
         if let Some(requests) = wanted.requests {
             same!(format!("requests at {provider}"), mine.len(), requests);
         }

@@ -44,7 +44,8 @@ fn runtime(way: Way) -> tokio::runtime::Runtime {
 }
 
 async fn run(scenario: &Scenario, mode: Mode, way: Way) -> Result<(), String> {
-    let script = Script::from_json(&scenario.script.to_string()).map_err(|error| format!("script: {error}"))?;
+    let script =
+        Script::from_json(&scenario.script.to_string()).map_err(|error| format!("script: {error}"))?;
     match way {
         Way::Virtual => {
             let transport = Arc::new(SimTransport::new(script));
@@ -54,7 +55,9 @@ async fn run(scenario: &Scenario, mode: Mode, way: Way) -> Result<(), String> {
             check::server(scenario, || transport.journal()).await
         }
         Way::Sockets => {
-            let simulator = Simulator::start(script).await.map_err(|error| error.to_string())?;
+            let simulator = Simulator::start(script)
+                .await
+                .map_err(|error| error.to_string())?;
             let config = scenario.config(|name| simulator.url(name))?;
             let client = client(&config, None)?;
             check::calls(scenario, mode, way == Way::Virtual, &client).await?;
@@ -107,6 +110,10 @@ fn every_scenario() {
     let folder = root().join("target/scenario-matrix");
     std::fs::create_dir_all(&folder).expect("a folder for the report");
     std::fs::write(folder.join("rust.json"), report.to_string()).expect("the report is written");
-    println!("{} scenarios, {ran} runs, {} failed", scenarios.len(), failed.len());
+    println!(
+        "{} scenarios, {ran} runs, {} failed",
+        scenarios.len(),
+        failed.len()
+    );
     assert!(failed.is_empty(), "\n{}", failed.join("\n"));
 }

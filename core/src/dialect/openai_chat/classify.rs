@@ -412,3 +412,206 @@ impl Said<'_> {
         failure
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn at(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Failure {
+        let headers = headers
+            .iter()
+            .map(|(name, value)| {
+                (
+                    http::HeaderName::from_static(name),
+                    http::HeaderValue::from_static(value),
+                )
+            })
+            .collect();
+        let status = StatusCode::from_u16(status).unwrap();
+        classify(status, &headers, body.as_bytes(), SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn classes() {
+        use FailureClass as C;
+        let error = |code: Value, message: &str| json!({"error": {"code": code, "message": message}});
+        let cases = [
+            // OpenAI: six meanings of 429.
+            (429, error(json!("insufficient_quota"), "x"), C::QuotaExhausted),
+            (
+                429,
+                error(json!("organization_spend_limit_exceeded"), "x"),
+                C::QuotaExhausted,
+            ),
+            (429, error(json!("rate_limit_exceeded"), "x"), C::RateLimited),
+            (429, error(json!("slow_down"), "x"), C::Overloaded),
+            (429, error(json!(null), "x"), C::RateLimited),
+            (503, error(json!("server_is_overloaded"), "x"), C::Overloaded),
+            (400, error(json!("invalid_prompt"), "x"), C::ContentFiltered),
+            (
+                403,
+                error(json!("unsupported_country_region_territory"), "x"),
+                C::Authentication,
+            ),
+            (400, error(json!("model_not_found"), "x"), C::ModelNotFound),
+            (
+                413,
+                error(json!(null), "Maximum context length is 5 tokens"),
+                C::ContextLength,
+            ),
+            (413, error(json!(null), "too large"), C::InvalidRequest),
+            (422, error(json!(null), "x"), C::InvalidRequest),
+            // A rate limit that speaks of the messages' length is none of the window's.
+            (
+                429,
+                error(json!(null), "please reduce the length of the messages"),
+                C::RateLimited,
+            ),
+            // Azure.
+            (
+                401,
+                error(json!("401"), "Access denied due to invalid subscription key"),
+                C::Authentication,
+            ),
+            (404, error(json!("DeploymentNotFound"), "x"), C::ModelNotFound),
+            (
+                400,
+                json!({"error": {"code": "BadRequest", "message": "x", "innererror": {"code": "ResponsibleAIPolicyViolation"}}}),
+                C::ContentFiltered,
+            ),
+            // DeepSeek.
+            (
+                402,
+                error(json!("invalid_request_error"), "Insufficient Balance"),
+                C::QuotaExhausted,
+            ),
+            (
+                400,
+                error(json!("invalid_request_error"), "Content Exists Risk"),
+                C::ContentFiltered,
+            ),
+            // xAI.
+            (
+                400,
+                json!({"code": "Client specified an invalid argument", "error": "Incorrect API key provided: x."}),
+                C::Authentication,
+            ),
+            (
+                400,
+                json!({"code": "x", "error": "This model's maximum prompt length is 131072 but"}),
+                C::ContextLength,
+            ),
+            // Mistral.
+            (
+                403,
+                json!({"object": "error", "message": "x", "type": "tier_not_allowed", "code": "1910"}),
+                C::Authentication,
+            ),
+            (
+                422,
+                json!({"detail": [{"msg": "field required"}]}),
+                C::InvalidRequest,
+            ),
+            (
+                404,
+                json!({"message": "no Route matched with those values"}),
+                C::ModelNotFound,
+            ),
+            // OpenRouter.
+            (
+                402,
+                json!({"error": {"code": 402, "message": "x", "metadata": {"error_type": "in_flight_budget_exhausted"}}}),
+                C::RateLimited,
+            ),
+            (
+                403,
+                json!({"error": {"code": 403, "message": "flagged", "metadata": {"reasons": ["violence"]}}}),
+                C::ContentFiltered,
+            ),
+            (
+                502,
+                json!({"error": {"code": 502, "message": "x", "metadata": {"error_type": "provider_unavailable"}}}),
+                C::Server,
+            ),
+            (
+                400,
+                error(json!(400), "No endpoints found for x"),
+                C::ModelNotFound,
+            ),
+            // Groq.
+            (400, error(json!("tool_use_failed"), "x"), C::Malformed),
+            (498, json!({"error": {"message": "x"}}), C::Overloaded),
+            // Fireworks.
+            (
+                412,
+                json!({"error": {"object": "error", "type": "x", "message": "suspended"}}),
+                C::QuotaExhausted,
+            ),
+            // vLLM.
+            (
+                400,
+                json!({"error": {"message": "x", "type": "BadRequestError", "code": 400}}),
+                C::InvalidRequest,
+            ),
+            (
+                404,
+                json!({"object": "error", "message": "x", "type": "NotFoundError", "code": 404}),
+                C::ModelNotFound,
+            ),
+            (408, json!(null), C::Timeout),
+            (504, json!(null), C::Server),
+            (307, error(json!("rate_limit_exceeded"), "x"), C::Malformed),
+        ];
+        for (status, body, class) in cases {
+            let failure = at(status, &[], &body.to_string());
+            assert_eq!(failure.class, class, "{status} {body}");
+            assert_eq!(failure.status, Some(status));
+        }
+    }
+
+    #[test]
+    fn pages_and_plain_text_go_by_status() {
+        let page = at(502, &[("cf-ray", "r1")], "<html><title>502</title></html>");
+        assert_eq!(
+            (page.class, page.message.as_str()),
+            (FailureClass::Server, "HTTP 502 Bad Gateway")
+        );
+        assert_eq!(page.request_id.as_deref(), Some("r1"));
+        let text = at(503, &[], "Service temporarily\u{7} unavailable\n");
+        assert_eq!(text.message, "Service temporarily\\u{7} unavailable");
+        assert_eq!(text.class, FailureClass::Overloaded);
+        assert_eq!(at(529, &[], "").class, FailureClass::Overloaded);
+    }
+
+    #[test]
+    fn the_rest_of_a_failure() {
+        let body = json!({"error": {"type": "tokens", "code": "rate_limit_exceeded", "message": "Please try again in 28ms."}});
+        let body = body.to_string();
+        let failure = at(429, &[("x-request-id", "q"), ("x-should-retry", "false")], &body);
+        assert_eq!(failure.retry_after, Some(Duration::from_millis(28)));
+        assert_eq!(failure.should_retry, Some(false));
+        assert_eq!(failure.code.as_deref(), Some("rate_limit_exceeded"));
+        assert_eq!(failure.request_id.as_deref(), Some("q"));
+        assert_eq!(at(413, &[], &body).should_retry, Some(false));
+        let wrong = at(
+            400,
+            &[("retry-after", "5")],
+            r#"{"error": {"message": "x", "type": "invalid_request_error"}}"#,
+        );
+        assert_eq!(wrong.retry_after, None);
+        assert_eq!(wrong.code.as_deref(), Some("invalid_request_error"));
+    }
+
+    #[test]
+    fn qwen_means_tokens_per_minute() {
+        let body = r#"{"error": {"code": "insufficient_quota", "message": "x"}}"#;
+        let headers: &[_] = &[("x-dashscope-call-gateway", "true")];
+        assert_eq!(at(429, headers, body).class, FailureClass::RateLimited);
+        let arrears = r#"{"error": {"code": "Arrearage", "message": "x"}}"#;
+        assert_eq!(at(400, headers, arrears).class, FailureClass::QuotaExhausted);
+    }
+}

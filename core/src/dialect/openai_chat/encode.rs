@@ -4,14 +4,17 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
 
+use crate::dialect::options::apply_provider_options;
 use crate::dialect::{Call, Encoded};
 use crate::types::{
-    ChatRequest, Content, DialectId, Failure, FailureClass, FunctionTool, JsonMap, Message, Part, Phase,
-    Role, Tool, ToolCall,
+    ChatRequest, Content, DialectId, Failure, FailureClass, FunctionTool, Message, Part, Phase, Role, Tool,
+    ToolCall,
 };
 
 /// The one provider whose newest parameter names are used, and whose refusals are known.
 const OPENAI: &str = "openai";
+
+const STREAM_OPTIONS: &str = "stream_options";
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     let request = call.request;
@@ -19,14 +22,7 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     if at_openai && request.top_k.is_some() {
         return Err(Failure::unsupported("top_k", "OpenAI has no equal for it"));
     }
-    let options = |name: &str| request.provider_options.get(name);
-    let body = Body {
-        call,
-        at_openai,
-        options: [options(call.provider), options(DialectId::OpenaiChat.as_str())],
-    };
-    let mut bytes = Vec::with_capacity(1024);
-    serde_json::to_writer(&mut bytes, &body).map_err(|error| {
+    let body = write(&Body { call, at_openai }).map_err(|error| {
         Failure::new(
             FailureClass::InvalidRequest,
             Phase::Encode,
@@ -36,9 +32,29 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     Ok(Encoded {
         path: "/chat/completions".to_owned(),
         headers: Vec::new(),
-        body: bytes.into(),
+        body: body.into(),
         adapted: adapted(request, at_openai),
     })
+}
+
+fn write(body: &Body<'_>) -> serde_json::Result<Vec<u8>> {
+    let options = &body.call.request.provider_options;
+    let dialect = DialectId::OpenaiChat;
+    if !options.contains_key(body.call.provider) && !options.contains_key(dialect.as_str()) {
+        let mut bytes = Vec::with_capacity(1024);
+        serde_json::to_writer(&mut bytes, body)?;
+        return Ok(bytes);
+    }
+    let mut value = serde_json::to_value(body)?;
+    if let Value::Object(map) = &mut value {
+        apply_provider_options(body.call, dialect, map);
+        // Whether a stream comes back decides how it is read, so it is not the caller's to set.
+        map.shift_remove("stream");
+        if body.call.stream {
+            map.insert("stream".to_owned(), Value::Bool(true));
+        }
+    }
+    serde_json::to_vec(&value)
 }
 
 /// What is left out of the body, or changed, because the format has no place for it.
@@ -80,68 +96,17 @@ fn adapted(request: &ChatRequest, at_openai: bool) -> Vec<String> {
 struct Body<'a> {
     call: &'a Call<'a>,
     at_openai: bool,
-    /// `provider_options` of the provider and of the dialect; the first that has a field wins.
-    options: [Option<&'a JsonMap>; 2],
 }
 
-impl Body<'_> {
-    /// Whether `provider_options` speaks of a field, so that the request's own is not written.
-    fn overridden(&self, field: &str) -> bool {
-        self.options.iter().flatten().any(|map| map.contains_key(field))
+fn put<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    field: &'static str,
+    value: Option<T>,
+) -> Result<(), M::Error> {
+    match value {
+        Some(value) => map.serialize_entry(field, &value),
+        None => Ok(()),
     }
-
-    fn put<M: SerializeMap, T: Serialize + ?Sized>(
-        &self,
-        map: &mut M,
-        field: &'static str,
-        value: Option<&T>,
-    ) -> Result<(), M::Error> {
-        match value {
-            Some(value) if !self.overridden(field) => map.serialize_entry(field, value),
-            _ => Ok(()),
-        }
-    }
-
-    /// The fields of `provider_options`. A null leaves the field out, for servers that refuse one of ours.
-    fn put_options<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        let [provider, dialect] = self.options;
-        let fields = provider.into_iter().flatten();
-        let fields = fields.chain(
-            dialect
-                .into_iter()
-                .flatten()
-                .filter(|(field, _)| !provider.is_some_and(|map| map.contains_key(*field))),
-        );
-        for (field, value) in fields {
-            if !is_ours(field) && !value.is_null() {
-                map.serialize_entry(field, value)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Asks for counts at the end of the stream, beside what the caller asks for.
-    fn put_stream_options<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
-        let field = "stream_options";
-        let asked = self
-            .options
-            .iter()
-            .flatten()
-            .find_map(|options| options.get(field))
-            .or_else(|| self.call.request.extra.get(field));
-        let mut options = match asked {
-            Some(Value::Null) => return Ok(()),
-            Some(Value::Object(options)) => options.clone(),
-            _ => JsonMap::new(),
-        };
-        options.insert("include_usage".to_owned(), Value::Bool(true));
-        map.serialize_entry(field, &options)
-    }
-}
-
-/// Fields that are ours to write: whether a stream comes back decides how it is read.
-fn is_ours(field: &str) -> bool {
-    matches!(field, "stream" | "stream_options")
 }
 
 impl Serialize for Body<'_> {
@@ -149,43 +114,46 @@ impl Serialize for Body<'_> {
         let request = self.call.request;
         let mut serialized = serializer.serialize_map(None)?;
         let map = &mut serialized;
-        self.put(map, "model", Some(self.call.model))?;
+        put(map, "model", Some(self.call.model))?;
         let messages = Messages {
             messages: &request.messages,
             at_openai: self.at_openai,
         };
-        self.put(map, "messages", Some(&messages))?;
+        put(map, "messages", Some(&messages))?;
         // OpenAI's reasoning models refuse the old name, and most other vendors do not know the new one.
         let max_tokens = if self.at_openai {
             "max_completion_tokens"
         } else {
             "max_tokens"
         };
-        self.put(map, max_tokens, request.max_tokens.as_ref())?;
-        self.put(map, "temperature", request.temperature.as_ref())?;
-        self.put(map, "top_p", request.top_p.as_ref())?;
-        self.put(map, "top_k", request.top_k.as_ref())?;
-        self.put(map, "stop", request.stop.as_ref())?;
-        self.put(map, "seed", request.seed.as_ref())?;
-        self.put(map, "frequency_penalty", request.frequency_penalty.as_ref())?;
-        self.put(map, "presence_penalty", request.presence_penalty.as_ref())?;
+        put(map, max_tokens, request.max_tokens.as_ref())?;
+        put(map, "temperature", request.temperature.as_ref())?;
+        put(map, "top_p", request.top_p.as_ref())?;
+        put(map, "top_k", request.top_k.as_ref())?;
+        put(map, "stop", request.stop.as_ref())?;
+        put(map, "seed", request.seed.as_ref())?;
+        put(map, "frequency_penalty", request.frequency_penalty.as_ref())?;
+        put(map, "presence_penalty", request.presence_penalty.as_ref())?;
         let tools = (!request.tools.is_empty()).then_some(Tools(&request.tools));
-        self.put(map, "tools", tools.as_ref())?;
-        self.put(map, "tool_choice", request.tool_choice.as_ref())?;
-        self.put(map, "parallel_tool_calls", request.parallel_tool_calls.as_ref())?;
-        self.put(map, "response_format", request.response_format.as_ref())?;
+        put(map, "tools", tools.as_ref())?;
+        put(map, "tool_choice", request.tool_choice.as_ref())?;
+        put(map, "parallel_tool_calls", request.parallel_tool_calls.as_ref())?;
+        put(map, "response_format", request.response_format.as_ref())?;
         let effort = request.reasoning_effort.map(|effort| effort.as_str());
-        self.put(map, "reasoning_effort", effort)?;
-        self.put(map, "user", request.user.as_ref())?;
+        put(map, "reasoning_effort", effort)?;
+        put(map, "user", request.user.as_ref())?;
         for (field, value) in &request.extra {
-            if !is_ours(field) && !self.overridden(field) {
+            if field != "stream" && field != STREAM_OPTIONS {
                 map.serialize_entry(field, value)?;
             }
         }
-        self.put_options(map)?;
         if self.call.stream {
             map.serialize_entry("stream", &true)?;
-            self.put_stream_options(map)?;
+            // Counts at the end of the stream, beside what the caller asks for.
+            let asked = request.extra.get(STREAM_OPTIONS).and_then(Value::as_object);
+            let mut options = asked.cloned().unwrap_or_default();
+            options.insert("include_usage".to_owned(), Value::Bool(true));
+            map.serialize_entry(STREAM_OPTIONS, &options)?;
         }
         serialized.end()
     }
@@ -303,5 +271,121 @@ impl Serialize for Tools<'_> {
             }
         }
         seq.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sent(provider: &str, stream: bool, request: Value) -> (Value, Vec<String>) {
+        let request: ChatRequest = serde_json::from_value(request).unwrap();
+        let encoded = encode(&Call {
+            request: &request,
+            provider,
+            model: "m",
+            facts: None,
+            stream,
+        })
+        .unwrap();
+        assert_eq!(encoded.path, "/chat/completions");
+        (serde_json::from_slice(&encoded.body).unwrap(), encoded.adapted)
+    }
+
+    #[test]
+    fn bodies() {
+        let hi = json!([{"role": "user", "content": "hi"}]);
+        let cases = [
+            (
+                "openai",
+                false,
+                json!({"route": "r", "timeout": 3.0, "messages": "hi", "max_tokens": 5, "temperature": 0.5,
+                       "verbosity": "low", "stream": true, "stream_options": {"include_usage": true},
+                       "provider_options": {"groq": {"x": 1}}}),
+                json!({"model": "m", "messages": hi, "max_completion_tokens": 5, "temperature": 0.5,
+                       "verbosity": "low"}),
+            ),
+            (
+                "vllm",
+                true,
+                json!({"messages": "hi", "max_completion_tokens": 5, "top_k": 3, "stop": ["a"],
+                       "reasoning_effort": "low", "stream_options": {"continuous_usage_stats": true}}),
+                json!({"model": "m", "messages": hi, "max_tokens": 5, "top_k": 3, "stop": ["a"],
+                       "reasoning_effort": "low", "stream": true,
+                       "stream_options": {"continuous_usage_stats": true, "include_usage": true}}),
+            ),
+            (
+                "groq",
+                true,
+                json!({"messages": "hi", "temperature": 0.5, "seed": 1, "provider_options": {
+                    "groq": {"temperature": 1, "seed": null, "stream_options": null, "stream": false},
+                    "openai_chat": {"temperature": 2, "top_p": 0.1}}}),
+                json!({"model": "m", "messages": hi, "temperature": 1, "top_p": 0.1, "stream": true}),
+            ),
+        ];
+        for (provider, stream, request, expected) in cases {
+            assert_eq!(
+                sent(provider, stream, request),
+                (expected, Vec::new()),
+                "{provider}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_has_no_place_is_left_out_and_named() {
+        let request = json!({
+            "messages": [
+                {"role": "developer", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]},
+                {"role": "assistant", "content": "", "mood": "good",
+                 "reasoning_details": [{"dialect": "anthropic_messages", "signature": "s"}],
+                 "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"},
+                                 "extra_content": {"google": {"thought_signature": "t"}}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "1"},
+            ],
+            "tools": [
+                {"type": "function", "function": {"name": "f", "strict": true}, "cache_control": {"type": "ephemeral"}},
+                {"type": "custom", "custom": {"name": "g"}},
+            ],
+        });
+        let (body, adapted) = sent("azure", false, request.clone());
+        let expected = json!({
+            "model": "m",
+            "messages": [
+                {"role": "system", "content": [{"type": "text", "text": "a"}]},
+                {"role": "assistant", "content": null, "mood": "good",
+                 "tool_calls": [{"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+                {"role": "tool", "tool_call_id": "c", "content": "1"},
+            ],
+            "tools": [
+                {"type": "function", "function": {"name": "f", "strict": true}},
+                {"type": "custom", "custom": {"name": "g"}},
+            ],
+        });
+        assert_eq!(body, expected);
+        assert_eq!(adapted.len(), 4, "{adapted:?}");
+        let (body, adapted) = sent("openai", false, request);
+        assert_eq!(body["messages"][0]["role"], "developer");
+        assert_eq!(adapted.len(), 3, "{adapted:?}");
+    }
+
+    #[test]
+    fn openai_has_no_top_k() {
+        let request = ChatRequest {
+            top_k: Some(1),
+            ..ChatRequest::of("hi")
+        };
+        let call = Call {
+            request: &request,
+            provider: "openai",
+            model: "m",
+            facts: None,
+            stream: false,
+        };
+        let failure = encode(&call).unwrap_err();
+        assert_eq!(failure.class, FailureClass::Unsupported);
+        assert_eq!(failure.code.as_deref(), Some("top_k"));
     }
 }

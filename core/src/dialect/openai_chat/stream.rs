@@ -202,3 +202,217 @@ impl Events {
 fn call_begins(last: &Call, name: &str) -> bool {
     last.name.as_deref() != Some(name) || last.is_complete()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::dialect::StreamDecoder;
+    use crate::dialect::openai_chat::OPENAI_CHAT;
+    use crate::types::{Accumulator, Completion, FailureClass, FinishReason, ToolCall};
+
+    fn chunk(delta: &Value) -> String {
+        format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]}))
+    }
+
+    fn finish(reason: &str) -> String {
+        format!(
+            "data: {}\n\n",
+            json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+        )
+    }
+
+    fn run(text: &str) -> (Completion, Result<(), Failure>) {
+        let mut decoder = StreamDecoder::new(&OPENAI_CHAT);
+        let mut deltas = Vec::new();
+        let result = decoder
+            .push(text.as_bytes(), &mut deltas)
+            .and_then(|()| decoder.finish(&mut deltas));
+        let mut fold = Accumulator::default();
+        deltas.iter().for_each(|delta| fold.apply(delta));
+        (fold.finish(), result)
+    }
+
+    #[test]
+    fn counts_follow_the_finish_reason() {
+        let usage =
+            "data: {\"choices\": [], \"usage\": {\"prompt_tokens\": 3, \"completion_tokens\": 1}}\n\n";
+        let mut decoder = StreamDecoder::new(&OPENAI_CHAT);
+        let mut out = Vec::new();
+        let states: Vec<(bool, bool)> = [
+            chunk(&json!({"content": "a"})),
+            finish("stop"),
+            usage.to_owned(),
+            "data: [DONE]\n\n".to_owned(),
+            "data: [DONE]\n\n".to_owned(),
+        ]
+        .iter()
+        .map(|text| {
+            decoder.push(text.as_bytes(), &mut out).unwrap();
+            (decoder.complete(), decoder.finished())
+        })
+        .collect();
+        assert_eq!(
+            states,
+            [
+                (false, false),
+                (true, false),
+                (true, false),
+                (true, true),
+                (true, true)
+            ]
+        );
+        decoder.finish(&mut out).unwrap();
+        assert!(matches!(out.last(), Some(Delta::Usage(usage)) if usage.input_tokens == 3));
+    }
+
+    #[test]
+    fn endings() {
+        use FailureClass as C;
+        let a = chunk(&json!({"content": "a"}));
+        let cases = [
+            (format!("{a}{}", finish("stop")), None),
+            (a.clone(), Some(C::Malformed)),
+            (format!("{a}data: [DONE]\n\n"), Some(C::Malformed)),
+            (format!("{a}{}", finish("")), Some(C::Malformed)),
+            (format!("{a}{}", finish("error")), Some(C::Server)),
+            (format!("{a}data: {{\"choices\": [\n\n"), Some(C::Malformed)),
+            (
+                format!("{a}data: {{\"error\": {{\"code\": 429, \"message\": \"x\"}}}}\n\n"),
+                Some(C::RateLimited),
+            ),
+            (format!("{a}data: {{\"error\": \"x\"}}\n\n"), Some(C::Malformed)),
+            (
+                format!(
+                    "{a}event: error\ndata: {{\"error\": {{\"status_code\": 400, \"code\": \"tool_use_failed\"}}}}\n\n"
+                ),
+                Some(C::Malformed),
+            ),
+            (format!("{a}event: error\ndata: {{}}\n\n"), Some(C::Malformed)),
+            (
+                format!("{a}data: {{\"object\": \"error\", \"message\": \"x\", \"code\": 503}}\n\n"),
+                Some(C::Overloaded),
+            ),
+        ];
+        for (text, class) in cases {
+            let (done, result) = run(&text);
+            assert_eq!(result.err().map(|failure| failure.class), class, "{text}");
+            assert_eq!(done.text, "a", "{text}");
+        }
+        let error = json!({"error": {"message": "slow", "code": "rate_limit_exceeded"}}).to_string();
+        assert_eq!(run(&error).1.unwrap_err().class, C::RateLimited);
+        let whole = json!({"choices": [{"message": {"content": "a"}, "finish_reason": "stop"}]}).to_string();
+        let (done, result) = run(&whole);
+        assert_eq!(
+            (done.text.as_str(), done.finish_reason),
+            ("a", Some(FinishReason::Stop))
+        );
+        result.unwrap();
+    }
+
+    #[test]
+    fn chunks_that_say_nothing() {
+        let text = [
+            ": ping\n\n".to_owned(),
+            "data: {\"id\": \"\", \"model\": \"\", \"choices\": [], \"prompt_filter_results\": []}\n\n".to_owned(),
+            "data: {\"id\": \"r\", \"model\": \"m\", \"choices\": [{\"delta\": {\"role\": \"assistant\", \"content\": null}}], \"usage\": null}\n\n".to_owned(),
+            "data:\n\n".to_owned(),
+            "data: {\"choices\": [{\"index\": 1, \"delta\": {\"content\": \"other\"}}]}\n\n".to_owned(),
+            "data: {\"choices\": null}\n\n".to_owned(),
+            "event: keepalive\ndata: {\"type\": \"keepalive\"}\n\n".to_owned(),
+            finish("stop"),
+        ]
+        .concat();
+        let (done, result) = run(&text);
+        result.unwrap();
+        assert_eq!(
+            (done.id.as_deref(), done.model.as_deref()),
+            (Some("r"), Some("m"))
+        );
+        assert_eq!(done.text, "");
+    }
+
+    #[test]
+    fn tool_calls() {
+        let piece = |value: Value| chunk(&json!({"tool_calls": value}));
+        let call = |id: &str, name: &str, arguments: &str| ToolCall {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_owned(),
+            signature: None,
+        };
+        let cases: Vec<(&str, Vec<String>, Vec<ToolCall>)> = vec![
+            (
+                "as OpenAI does",
+                vec![
+                    piece(json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": ""}}])),
+                    piece(json!([{"index": 0, "function": {"arguments": "{\"x\":"}}])),
+                    piece(json!([{"index": 1, "id": "b", "function": {"name": "f", "arguments": "{}"}}])),
+                    piece(json!([{"index": 0, "function": {"arguments": "1}"}}])),
+                ],
+                vec![call("a", "f", "{\"x\":1}"), call("b", "f", "{}")],
+            ),
+            (
+                "from 1, with id and name repeated",
+                vec![
+                    piece(json!([{"index": 1, "id": "a", "function": {"name": "f", "arguments": "{"}}])),
+                    piece(json!([{"index": 1, "id": "a", "function": {"name": "f", "arguments": "}"}}])),
+                ],
+                vec![call("a", "f", "{}")],
+            ),
+            (
+                "without index",
+                vec![
+                    piece(json!([{"id": "a", "function": {"name": "f", "arguments": "{\"x\":"}}])),
+                    piece(json!([{"function": {"arguments": "1}"}}])),
+                    piece(json!([{"id": "b", "function": {"name": "g", "arguments": "{}"}}])),
+                    piece(json!([{"id": "a", "function": {"arguments": " "}}])),
+                ],
+                vec![call("a", "f", "{\"x\":1} "), call("b", "g", "{}")],
+            ),
+            (
+                "with neither index nor id",
+                vec![
+                    piece(json!([{"function": {"name": "f", "arguments": "{\"x\":"}}])),
+                    piece(json!([{"function": {"name": "f", "arguments": "1}"}}])),
+                    piece(json!([{"function": {"name": "f", "arguments": "{}"}}])),
+                ],
+                vec![call("call_0_0", "f", "{\"x\":1}"), call("call_0_1", "f", "{}")],
+            ),
+            (
+                "all numbered 0",
+                vec![piece(json!([
+                    {"index": 0, "id": "a", "function": {"name": "f", "arguments": {"x": 1}}},
+                    {"index": 0, "id": "b", "function": {"name": "f", "arguments": null}},
+                ]))],
+                vec![call("a", "f", "{\"x\":1}"), call("b", "f", "{}")],
+            ),
+            (
+                "in the old form",
+                vec![
+                    chunk(&json!({"function_call": {"name": "f", "arguments": "{"}})),
+                    chunk(&json!({"function_call": {"arguments": "}"}})),
+                ],
+                vec![call("call_0_0", "f", "{}")],
+            ),
+        ];
+        for (what, chunks, expected) in cases {
+            let (done, result) = run(&format!("{}{}", chunks.concat(), finish("stop")));
+            result.unwrap();
+            assert_eq!(done.tool_calls, expected, "{what}");
+            assert_eq!(done.finish_reason, Some(FinishReason::ToolCalls), "{what}");
+        }
+        let cut = piece(json!([{"index": 0, "id": "a", "function": {"name": "f", "arguments": "{\"x\":"}}]));
+        let (done, _) = run(&format!("{cut}{}", finish("length")));
+        assert_eq!(done.finish_reason, Some(FinishReason::Length));
+    }
+
+    #[test]
+    fn calls_are_bounded() {
+        let many: String = (0..=MAX_CALLS)
+            .map(|index| chunk(&json!({"tool_calls": [{"index": index, "function": {"name": "f"}}]})))
+            .collect();
+        assert_eq!(run(&many).1.unwrap_err().class, FailureClass::Malformed);
+    }
+}

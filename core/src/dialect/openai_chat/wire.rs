@@ -71,6 +71,9 @@ pub(super) struct Said {
     pub(super) reasoning_content: Text,
     #[serde(default)]
     pub(super) reasoning: Text,
+    /// OpenRouter repeats in `reasoning` what is in here; Snowflake does not.
+    #[serde(default)]
+    reasoning_details: Text,
     #[serde(default)]
     pub(super) refusal: Text,
     pub(super) tool_calls: Option<Vec<CallPiece>>,
@@ -83,13 +86,15 @@ impl Said {
     pub(super) fn take_reasoning(&mut self) -> Option<String> {
         let old = self.reasoning_content.take();
         let new = self.reasoning.take();
-        old.or(new).or_else(|| self.content.reasoning.take())
+        let details = self.reasoning_details.take();
+        old.or(new).or(details).or_else(|| self.content.reasoning.take())
     }
 
     /// All calls of the message, the old form included.
     pub(super) fn take_calls(&mut self) -> Vec<CallPiece> {
         let mut calls = self.tool_calls.take().unwrap_or_default();
-        if let Some(function) = self.function_call.take() {
+        // Snowflake sends an empty one beside every message.
+        if let Some(function) = self.function_call.take().filter(|function| !function.is_empty()) {
             calls.push(CallPiece {
                 // The old form knows one call, so its pieces are all of the same.
                 index: Some(0),
@@ -148,6 +153,16 @@ pub(super) struct Called {
     #[serde(default)]
     name: Text,
     arguments: Option<Box<RawValue>>,
+}
+
+impl Called {
+    fn is_empty(&self) -> bool {
+        self.name.0.is_none()
+            && self
+                .arguments
+                .as_deref()
+                .is_none_or(|raw| arguments_text(raw).is_empty())
+    }
 }
 
 #[derive(Debug, Deserialize)]
