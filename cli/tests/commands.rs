@@ -208,11 +208,11 @@ fn chat_tells_why_there_is_no_answer() {
     for (args, expected) in [
         (
             vec!["chat", "Hi"],
-            "error: no key in the environment: set one of OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY, or give --config\n",
+            "hotspare: no key in the environment: set one of OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY, or give --config\n",
         ),
         (
             vec!["chat", "Hi", "--target", "opnai/x"],
-            "error: targets[0]: unknown provider \"opnai\"; did you mean \"openai\"?\n",
+            "hotspare: targets[0]: unknown provider \"opnai\"; did you mean \"openai\"?\n",
         ),
         (
             vec!["chat", "Hi", "--target", "openai/x"],
