@@ -80,10 +80,10 @@ $(VENV)/.ready: python/requirements-dev.txt scripts/venv.sh
 # pyo3 at every change between cargo and maturin.
 extension: venv ## Build the Python extension (debug) into .venv
 	$(call say,building the Python extension)
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop -q -m python/pyproject.toml --target-dir target/maturin
+	@cd python && VIRTUAL_ENV=$(abspath $(VENV)) ../$(BIN)/maturin develop -q --target-dir ../target/maturin
 
 release-extension: venv
 	$(call say,building the Python extension (release))
-	@VIRTUAL_ENV=$(abspath $(VENV)) $(BIN)/maturin develop -q --release -m python/pyproject.toml --target-dir target/maturin
+	@cd python && VIRTUAL_ENV=$(abspath $(VENV)) ../$(BIN)/maturin develop -q --release --target-dir ../target/maturin
 
 , := ,
