@@ -1,4 +1,4 @@
-//! Pure codecs: request → bytes, reply bytes → [`Completion`], stream bytes → [`Delta`]s, error bytes → [`Failure`].
+//! Pure codecs: request → bytes, reply bytes → [`Completion`], stream bytes → [`Delta`](crate::types::Delta)s, error bytes → [`Failure`].
 //!
 //! A dialect never opens a socket, reads a clock or keeps a key. What it cannot say it refuses by name
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
