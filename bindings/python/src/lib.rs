@@ -1,1 +1,83 @@
-//! wip
+//! The Python extension module `hotspare._native`: convert, call, convert. The typed package around it is `python/`.
+//!
+//! No Tokio task holds a Python object, so none has to be dropped on a thread that Python does not know; results are
+//! made on the thread that asked.
+
+mod client;
+mod convert;
+mod errors;
+mod event;
+mod ready;
+mod reply;
+mod stream;
+mod trail;
+mod wait;
+
+use pyo3::prelude::*;
+
+/// The native half of the package; use `hotspare` itself.
+#[pymodule(gil_used = false)]
+mod _native {
+    use std::time::Duration;
+
+    use pyo3::exceptions::PyValueError;
+    use pyo3::prelude::*;
+
+    #[pymodule_export]
+    use crate::client::Client;
+    #[pymodule_export]
+    use crate::event::{StreamEvent, ToolCallDelta};
+    #[pymodule_export]
+    use crate::ready::{Call, ReadyQueue};
+    #[pymodule_export]
+    use crate::reply::{Partial, Reply, ToolCall, Usage};
+    #[pymodule_export]
+    use crate::stream::Events;
+    #[pymodule_export]
+    use crate::trail::Attempt;
+
+    /// How long the interpreter's exit waits for the runtime's threads.
+    const SHUTDOWN: Duration = Duration::from_secs(2);
+
+    /// Every error code with the name of its exception class.
+    #[pyfunction]
+    fn exceptions() -> Vec<(&'static str, &'static str)> {
+        hotspare_bridge::EXCEPTIONS.to_vec()
+    }
+
+    /// Stops the runtime, which closes every connection. Registered with `atexit`.
+    #[pyfunction]
+    fn shutdown(py: Python<'_>) {
+        py.detach(|| hotspare_bridge::shutdown(SHUTDOWN));
+    }
+
+    /// Unpickles.
+    #[pyfunction]
+    fn restore(py: Python<'_>, class: &str, json: &str) -> PyResult<Py<PyAny>> {
+        match class {
+            "Reply" => Reply::restored(py, json),
+            "Partial" => Partial::restored(py, json),
+            "ToolCall" => ToolCall::restored(py, json),
+            "Usage" => Usage::restored(py, json),
+            "Attempt" => Attempt::restored(py, json),
+            "StreamEvent" => StreamEvent::restored(py, json),
+            "ToolCallDelta" => ToolCallDelta::restored(py, json),
+            _ => Err(PyValueError::new_err(format!("hotspare has no class {class}"))),
+        }
+    }
+
+    /// Panics inside a call, as a bug would.
+    #[pyfunction]
+    #[expect(clippy::panic, reason = "to test that a panic does not cross")]
+    fn panic_for_test(py: Python<'_>) -> PyResult<()> {
+        crate::wait::block_on(py, hotspare_bridge::spawn(async { panic!("as asked") }))
+    }
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        let atexit = module.py().import("atexit")?;
+        atexit.call_method1("register", (module.getattr("shutdown")?,))?;
+        Ok(())
+    }
+}

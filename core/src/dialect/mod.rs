@@ -11,6 +11,8 @@ pub(crate) mod options;
 pub(crate) mod retry_after;
 mod sse;
 mod stream;
+#[cfg(test)]
+mod testing;
 
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, StreamDecoder};

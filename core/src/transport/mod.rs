@@ -1,5 +1,6 @@
 //! The only room that opens sockets. Everything above it sees [`Transport`], so tests swap the network out.
 
+mod probe;
 mod reqwest;
 
 pub use reqwest::HttpTransport;

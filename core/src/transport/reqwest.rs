@@ -56,7 +56,7 @@ impl HttpTransport {
         })
     }
 
-    fn client(&self, connect_timeout: Duration) -> Result<Client, TransportError> {
+    pub(super) fn client(&self, connect_timeout: Duration) -> Result<Client, TransportError> {
         let mut clients = self
             .clients
             .lock()
@@ -153,7 +153,7 @@ impl Stream for Frames {
 }
 
 /// An error with all its causes: reqwest's own text leaves out the one that tells.
-fn chain(error: &reqwest::Error) -> String {
+pub(super) fn chain(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -8,7 +8,7 @@ use crate::types::{Completion, DialectId, Failure, FinishReason, JsonMap, Reason
 pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| Failure::malformed(format!("the reply is not JSON: {error}")))?;
-    if let Some(error) = body.get("error") {
+    if let Some(error) = body.get("error").filter(|error| !error.is_null()) {
         return Err(in_band(error));
     }
     let Some(content) = body.get("content").and_then(Value::as_array) else {

@@ -170,15 +170,29 @@ fn assistant(message: &Message, at: &str, adapted: &mut Vec<String>) -> Result<V
                 "the Messages API takes a JSON object only",
             ));
         };
-        out.push(json!({"type": "tool_use", "id": call.id, "name": call.name, "input": input}));
+        out.push(json!({"type": "tool_use", "id": id(&call.id), "name": call.name, "input": input}));
     }
     Ok(out)
+}
+
+/// A call's id in the letters the vendor takes; others' ids may hold dots and colons.
+fn id(id: &str) -> String {
+    id.chars()
+        .map(|c| {
+            if c.is_ascii_alphanumeric() || c == '-' {
+                c
+            } else {
+                '_'
+            }
+        })
+        .collect()
 }
 
 fn tool_result(message: &Message, at: &str) -> Result<Value, Failure> {
     let mut block = JsonMap::new();
     block.insert("type".to_owned(), json!("tool_result"));
-    block.insert("tool_use_id".to_owned(), json!(message.tool_call_id));
+    let call = message.tool_call_id.as_deref().unwrap_or_default();
+    block.insert("tool_use_id".to_owned(), json!(id(call)));
     match &message.content {
         Content::Text(text) if text.is_empty() => {}
         Content::Text(text) => {

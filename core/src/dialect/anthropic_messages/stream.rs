@@ -48,7 +48,7 @@ impl EventDecoder for Events {
         }
         let data: Value = serde_json::from_str(&event.data)
             .map_err(|error| Failure::malformed(format!("a stream event is not JSON: {error}")))?;
-        if let Some(error) = data.get("error") {
+        if let Some(error) = data.get("error").filter(|error| !error.is_null()) {
             return Err(in_band(error));
         }
         let index = data.get("index").and_then(Value::as_u64).unwrap_or_default();

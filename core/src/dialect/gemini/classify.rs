@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::dialect::common::{Rejection, class_of_status, matches_any, parse_json, says_context_length};
 use crate::types::{Failure, FailureClass};
 
-/// A wrong key, which the vendor answers with 400 and sometimes without details.
-const BAD_KEY: &[&[&str]] = &[
+/// A wrong key, or one that cannot be used from where we are: answered with 400, and not always with details.
+const KEY_REFUSED: &[&[&str]] = &[
     &["api key not valid"],
     &["api key expired"],
     &["location is not supported"],
@@ -82,7 +82,7 @@ fn read(error: &Value, otherwise: FailureClass) -> Rejection<'_> {
             FailureClass::QuotaExhausted
         }
         (_, "RESOURCE_EXHAUSTED") if daily || matches_any(&lowercase, SPENT) => FailureClass::QuotaExhausted,
-        (_, "INVALID_ARGUMENT" | "FAILED_PRECONDITION") if matches_any(&lowercase, BAD_KEY) => {
+        (_, "INVALID_ARGUMENT" | "FAILED_PRECONDITION") if matches_any(&lowercase, KEY_REFUSED) => {
             FailureClass::Authentication
         }
         (_, "INVALID_ARGUMENT") if says_context_length(&lowercase) => FailureClass::ContextLength,

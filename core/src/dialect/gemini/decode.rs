@@ -10,15 +10,9 @@ use crate::types::{Accumulator, Completion, Failure};
 pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
     let body: Value = serde_json::from_slice(body)
         .map_err(|error| Failure::malformed(format!("the reply is not JSON: {error}")))?;
-    let chunks = match &body {
-        Value::Array(chunks) => chunks.as_slice(),
-        whole => std::slice::from_ref(whole),
-    };
     let mut events = Events::default();
     let mut deltas = Vec::new();
-    for chunk in chunks {
-        events.chunk(chunk, &mut deltas)?;
-    }
+    events.body(&body, &mut deltas)?;
     if !events.complete() {
         return Err(Failure::malformed(
             "the reply has no candidate with a `finishReason`",

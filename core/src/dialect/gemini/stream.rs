@@ -41,7 +41,7 @@ impl EventDecoder for Events {
         }
         let chunk: Value = serde_json::from_str(&event.data)
             .map_err(|error| Failure::malformed(format!("a stream event is not JSON: {error}")))?;
-        self.chunk(&chunk, out)
+        self.body(&chunk, out)
     }
 
     fn complete(&self) -> bool {
@@ -54,9 +54,16 @@ impl EventDecoder for Events {
 }
 
 impl Events {
-    /// Reads one chunk, or a whole body.
-    pub(super) fn chunk(&mut self, chunk: &Value, out: &mut Vec<Delta>) -> Result<(), Failure> {
-        if let Some(error) = chunk.get("error") {
+    /// Reads one chunk, a whole body, or a list of chunks.
+    pub(super) fn body(&mut self, body: &Value, out: &mut Vec<Delta>) -> Result<(), Failure> {
+        match body {
+            Value::Array(chunks) => chunks.iter().try_for_each(|chunk| self.chunk(chunk, out)),
+            chunk => self.chunk(chunk, out),
+        }
+    }
+
+    fn chunk(&mut self, chunk: &Value, out: &mut Vec<Delta>) -> Result<(), Failure> {
+        if let Some(error) = chunk.get("error").filter(|error| !error.is_null()) {
             return Err(in_band(error));
         }
         self.name(chunk, out);

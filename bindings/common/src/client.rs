@@ -1,0 +1,103 @@
+//! A client that survives `fork`.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hotspare::types::{ChatRequest, Reply};
+use hotspare::{Client, Config, Result};
+use once_cell::sync::OnceCell;
+
+use crate::fork::{ForkGuard, generation};
+use crate::queue::EventQueue;
+
+/// What the host makes a client of.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A `.toml` or `.json` file.
+    File(PathBuf),
+    /// A config as JSON text.
+    Json(String),
+    /// Nothing but targets; keys come from the providers' usual environment variables.
+    Targets(Vec<String>),
+}
+
+/// A client for every process that comes of the one that made it.
+///
+/// Pooled connections belong to the process that opened them, so the child of a fork makes a client of its own, when
+/// it first calls, and leaves the parent's untouched.
+#[derive(Debug)]
+pub struct SharedClient {
+    config: Config,
+    first: Generation,
+}
+
+/// The client of one generation, and the way to later ones: a lock that another thread held at the fork is never
+/// waited for, since the child looks one link further.
+#[derive(Debug)]
+struct Generation {
+    number: u64,
+    client: ForkGuard<Client>,
+    next: OnceCell<Box<Generation>>,
+}
+
+impl Generation {
+    fn of(client: Client) -> Self {
+        Self {
+            number: generation(),
+            client: ForkGuard::new(client),
+            next: OnceCell::new(),
+        }
+    }
+}
+
+impl SharedClient {
+    /// Makes a client. Reads files.
+    ///
+    /// # Errors
+    /// A config error that lists every problem.
+    pub async fn build(source: Source) -> Result<Arc<Self>> {
+        let client = match source {
+            Source::File(path) => Client::from_file(path).await?,
+            Source::Json(text) => Client::from_json(&text)?,
+            Source::Targets(targets) => targets
+                .into_iter()
+                .fold(Client::builder(), hotspare::ClientBuilder::target)
+                .build()?,
+        };
+        Ok(Arc::new(Self {
+            config: client.config().clone(),
+            first: Generation::of(client),
+        }))
+    }
+
+    /// This process's client.
+    ///
+    /// # Errors
+    /// In the child of a fork: a file of `extra_roots` that can no longer be read.
+    pub fn get(&self) -> Result<&Client> {
+        let mut generation = &self.first;
+        while generation.number != crate::fork::generation() {
+            generation = generation.next.get_or_try_init(|| {
+                Client::new(self.config.clone()).map(|client| Box::new(Generation::of(client)))
+            })?;
+        }
+        generation.client.get()
+    }
+
+    /// A whole reply.
+    ///
+    /// # Errors
+    /// The call's.
+    pub async fn send(self: Arc<Self>, request: ChatRequest) -> Result<Reply> {
+        self.get()?.send(request).await
+    }
+
+    /// A stream's events.
+    #[must_use]
+    pub fn open(self: Arc<Self>, request: ChatRequest) -> EventQueue {
+        EventQueue::start(async move {
+            let stream = self.get()?.open(request).await?;
+            Ok((stream.target().to_owned(), stream))
+        })
+    }
+}

@@ -1,0 +1,70 @@
+"""The types of arguments, for annotations. They cost an import of ``typing``, which ``import hotspare`` avoids."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from ._native import Reply
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeAlias, TypedDict
+
+
+class HasModelDump(Protocol):
+    """A pydantic model, or whatever else can turn itself into plain values."""
+
+    def model_dump(self, *, mode: str = ..., exclude_none: bool = ...) -> Any: ...
+
+
+Message: TypeAlias = "Mapping[str, Any] | HasModelDump | Reply"
+"""One message in OpenAI's shape; an object with ``model_dump()``; or a ``Reply``, which stands for its message."""
+
+Messages: TypeAlias = "str | Sequence[Message]"
+"""A prompt, or the conversation."""
+
+EventType: TypeAlias = Literal["text", "reasoning", "refusal", "tool_call", "restart", "finish"]
+"""``StreamEvent.type``."""
+
+if TYPE_CHECKING:
+
+    class ChatOptions(TypedDict, total=False, extra_items=Any):
+        """The options of ``chat`` and ``stream``. Names are OpenAI's; unknown ones go to targets of that dialect."""
+
+        route: str | None
+        """A route's name, or one target as ``provider/model``. Default: the route named ``default``."""
+        timeout: float | None
+        """Seconds the whole request may take. Default: the route's ``timeouts.total``."""
+        max_tokens: int | None
+        """Most output tokens, reasoning included."""
+        temperature: float | None
+        """0 to 2."""
+        top_p: float | None
+        """0 to 1."""
+        top_k: int | None
+        """Sample among the k most likely tokens."""
+        stop: str | Sequence[str] | None
+        """Texts that end the answer."""
+        seed: int | None
+        """For repeatable sampling, as far as the vendor can."""
+        frequency_penalty: float | None
+        """-2 to 2."""
+        presence_penalty: float | None
+        """-2 to 2."""
+        tools: Sequence[Mapping[str, Any] | HasModelDump] | None
+        """Functions the model may call."""
+        tool_choice: str | Mapping[str, Any] | None
+        """``auto``, ``none``, ``required``, or one function."""
+        parallel_tool_calls: bool | None
+        """Whether it may make several calls at once."""
+        response_format: Mapping[str, Any] | None
+        """Plain text, any JSON, or JSON of a schema."""
+        reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None
+        """How hard to think."""
+        user: str | None
+        """An opaque id of the end user."""
+        provider_options: Mapping[str, Mapping[str, Any]] | None
+        """Fields added to the body at one provider only, by provider or dialect name."""
+
+else:
+    ChatOptions = dict

@@ -1,0 +1,289 @@
+//! What a test writes: fake providers, how they answer, and what goes wrong with them.
+
+mod duration;
+mod error;
+mod validate;
+
+pub use error::ScriptError;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+pub(crate) use duration::Span;
+
+use crate::replay::Recording;
+
+/// A checked script. The README describes its fields; `tests/schema/script.schema.json` is its JSON schema.
+#[derive(Debug, Clone)]
+pub struct Script {
+    pub(crate) seed: u64,
+    pub(crate) providers: BTreeMap<String, ProviderScript>,
+}
+
+impl Script {
+    /// Reads a script, checks it, and loads the recordings it names (paths are relative to the working directory).
+    ///
+    /// # Errors
+    /// The first thing wrong, with its path and the nearest valid name.
+    pub fn from_json(text: &str) -> Result<Self, ScriptError> {
+        let mut de = serde_json::Deserializer::from_str(text);
+        let file: ScriptFile =
+            serde_path_to_error::deserialize(&mut de).map_err(|problem| ScriptError::read(&problem))?;
+        de.end()
+            .map_err(|problem| ScriptError::new("", problem.to_string()))?;
+        validate::script(&file)?;
+        let mut script = Self {
+            seed: file.seed,
+            providers: file.providers,
+        };
+        for (name, provider) in &mut script.providers {
+            let Some(path) = &provider.replay else { continue };
+            let at = format!("providers.{name}.replay");
+            provider.recordings = Recording::load(path, provider.dialect)
+                .map_err(|problem| ScriptError::new(at.as_str(), problem.to_string()))?;
+            if provider.recordings.is_empty() {
+                let problem = format!(
+                    "`{}` holds no successful exchange of this dialect",
+                    path.display()
+                );
+                return Err(ScriptError::new(at, problem));
+            }
+        }
+        Ok(script)
+    }
+
+    /// The providers' names, sorted.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.providers.keys().map(String::as_str)
+    }
+
+    /// Gives the providers that name no port of their own consecutive ports, in order of name.
+    ///
+    /// # Errors
+    /// When the ports run over 65535.
+    pub fn assign_ports(&mut self, base: u16) -> Result<(), ScriptError> {
+        for (offset, (name, provider)) in self.providers.iter_mut().enumerate() {
+            if provider.port.is_none() {
+                let port = u16::try_from(usize::from(base) + offset).map_err(|_| {
+                    ScriptError::new(format!("providers.{name}.port"), "the port would be over 65535")
+                })?;
+                provider.port = Some(port);
+            }
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScriptFile {
+    #[serde(default)]
+    seed: u64,
+    providers: BTreeMap<String, ProviderScript>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Dialect {
+    OpenaiChat,
+    AnthropicMessages,
+    Gemini,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProviderScript {
+    pub(crate) dialect: Dialect,
+    #[serde(default)]
+    pub(crate) port: Option<u16>,
+    #[serde(default)]
+    pub(crate) reply: ReplyScript,
+    #[serde(default)]
+    pub(crate) latency: Latency,
+    #[serde(default)]
+    pub(crate) limits: Option<Limits>,
+    #[serde(default)]
+    pub(crate) keys: Option<Vec<String>>,
+    #[serde(default)]
+    pub(crate) steps: Vec<Step>,
+    #[serde(default)]
+    pub(crate) phases: Vec<Phase>,
+    #[serde(default)]
+    pub(crate) random: Vec<Random>,
+    #[serde(default)]
+    pub(crate) replay: Option<PathBuf>,
+    #[serde(default)]
+    pub(crate) refuse: bool,
+    #[serde(skip)]
+    pub(crate) recordings: Vec<Recording>,
+}
+
+/// What the model says. A field not given takes the provider's, then the default.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct ReplyScript {
+    pub(crate) text: Option<String>,
+    pub(crate) chunks: Option<Vec<String>>,
+    pub(crate) reasoning: Option<String>,
+    pub(crate) tool_calls: Option<Vec<ToolCallScript>>,
+    pub(crate) refusal: Option<String>,
+    pub(crate) finish: Option<String>,
+    pub(crate) usage: Option<UsageScript>,
+}
+
+impl ReplyScript {
+    /// This reply with the other's fields laid over it. New text without chunks of its own drops the old chunks.
+    pub(crate) fn overlaid(&self, over: &Self) -> Self {
+        let new_text = over.text.is_some() || over.chunks.is_some();
+        Self {
+            text: if new_text {
+                over.text.clone()
+            } else {
+                self.text.clone()
+            },
+            chunks: if new_text {
+                over.chunks.clone()
+            } else {
+                self.chunks.clone()
+            },
+            reasoning: over.reasoning.clone().or_else(|| self.reasoning.clone()),
+            tool_calls: over.tool_calls.clone().or_else(|| self.tool_calls.clone()),
+            refusal: over.refusal.clone().or_else(|| self.refusal.clone()),
+            finish: over.finish.clone().or_else(|| self.finish.clone()),
+            usage: over.usage.or(self.usage),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ToolCallScript {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) arguments: String,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct UsageScript {
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) cache_read_tokens: u64,
+    pub(crate) reasoning_tokens: u64,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Latency {
+    pub(crate) head: Span,
+    pub(crate) first_token: Span,
+    pub(crate) gap: Option<Span>,
+    pub(crate) jitter: f64,
+    pub(crate) tokens_per_second: Option<f64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    pub(crate) requests_per_minute: Option<u32>,
+    pub(crate) tokens_per_minute: Option<u32>,
+    pub(crate) burst: Option<u32>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Phase {
+    #[serde(default)]
+    pub(crate) from: Span,
+    /// None: for ever.
+    #[serde(default)]
+    pub(crate) until: Option<Span>,
+    pub(crate) step: Step,
+}
+
+impl Phase {
+    pub(crate) fn refuses(&self) -> bool {
+        self.step.fault == Some(Fault::Refuse)
+    }
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Random {
+    pub(crate) probability: f64,
+    pub(crate) step: Step,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Step {
+    pub(crate) repeat: Option<u32>,
+    pub(crate) status: Option<u16>,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: Option<serde_json::Value>,
+    pub(crate) error: Option<ErrorKind>,
+    pub(crate) fault: Option<Fault>,
+    pub(crate) after_chunks: Option<u32>,
+    pub(crate) after_bytes: Option<usize>,
+    pub(crate) head: Option<Span>,
+    pub(crate) first_token: Option<Span>,
+    pub(crate) gap: Option<Span>,
+    pub(crate) split: Option<Split>,
+    pub(crate) reply: Option<ReplyScript>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ErrorKind {
+    RateLimit,
+    InsufficientQuota,
+    Authentication,
+    ModelNotFound,
+    ContextLength,
+    ContentFilter,
+    InvalidRequest,
+    Server,
+    Overloaded,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Fault {
+    Refuse,
+    ResetBeforeHead,
+    ResetInHead,
+    ResetMidBody,
+    Hang,
+    Stall,
+    Cut,
+    CleanCut,
+    MalformedEvent,
+    ErrorEvent,
+    Html,
+    NoTerminalMarker,
+    Empty,
+    WrongContentLength,
+    Redirect,
+    PingOnly,
+}
+
+/// Where the body is torn into separate writes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected \"bytes\", a number of bytes, or a list of offsets"
+)]
+pub(crate) enum Split {
+    Word(SplitWord),
+    Every(std::num::NonZeroUsize),
+    At(Vec<usize>),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SplitWord {
+    Bytes,
+}
