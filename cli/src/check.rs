@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::Args;
 use hotspare::config::{KeySource, Provider};
 use hotspare::transport::HttpTransport;
 use hotspare::{Config, catalog, secrets};
@@ -13,8 +12,9 @@ use secrecy::SecretString;
 /// How long a provider may take to list its models.
 const LIMIT: Duration = Duration::from_secs(5);
 
-#[derive(Args)]
-pub(crate) struct Check {
+/// Say whether a config is right, which of its keys are there, and whether its providers answer.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
     /// The config file, .toml or .json
     config: PathBuf,
     /// Leave the network alone: look at the config and the keys only
@@ -22,80 +22,78 @@ pub(crate) struct Check {
     offline: bool,
 }
 
-impl Check {
-    /// True when every provider can be used.
-    pub(crate) async fn run(self) -> io::Result<bool> {
-        let mut out = io::stdout();
-        let config = match Config::from_file(&self.config) {
-            Ok(config) => config,
-            Err(error) => {
-                writeln!(out, "{error}")?;
-                let count = error.problems.len();
-                writeln!(out, "{}: {count} problem{}", self.config.display(), plural(count))?;
-                return Ok(false);
-            }
-        };
-        let transport = match HttpTransport::new(&config.extra_roots) {
-            Ok(transport) => transport,
-            Err(error) => {
-                writeln!(out, "{}: {error}", self.config.display())?;
-                return Ok(false);
-            }
-        };
-        let (providers, routes) = (config.providers.len(), config.routes.len());
+/// True when every provider can be used.
+pub(crate) async fn run(args: Args) -> io::Result<bool> {
+    let mut out = io::stdout();
+    let config = match Config::from_file(&args.config) {
+        Ok(config) => config,
+        Err(error) => {
+            writeln!(out, "{error}")?;
+            let count = error.problems.len();
+            writeln!(out, "{}: {count} problem{}", args.config.display(), plural(count))?;
+            return Ok(false);
+        }
+    };
+    let transport = match HttpTransport::new(&config.extra_roots) {
+        Ok(transport) => transport,
+        Err(error) => {
+            writeln!(out, "{}: {error}", args.config.display())?;
+            return Ok(false);
+        }
+    };
+    let (providers, routes) = (config.providers.len(), config.routes.len());
+    writeln!(
+        out,
+        "{}: valid, {providers} provider{}, {routes} route{}",
+        args.config.display(),
+        plural(providers),
+        plural(routes)
+    )?;
+    for route in config.routes.values() {
+        writeln!(out, "route {}", route.name)?;
+        for target in &route.targets {
+            let known = catalog::model(&target.provider, &target.model).is_some();
+            let note = if known {
+                ""
+            } else {
+                " (not in the catalog: its cost is unknown)"
+            };
+            writeln!(out, "  {target}{note}")?;
+        }
+    }
+    let mut usable = true;
+    for provider in config.providers.values() {
         writeln!(
             out,
-            "{}: valid, {providers} provider{}, {routes} route{}",
-            self.config.display(),
-            plural(providers),
-            plural(routes)
+            "provider {}: {} at {}",
+            provider.name, provider.dialect, provider.base_url
         )?;
-        for route in config.routes.values() {
-            writeln!(out, "route {}", route.name)?;
-            for target in &route.targets {
-                let known = catalog::model(&target.provider, &target.model).is_some();
-                let note = if known {
-                    ""
-                } else {
-                    " (not in the catalog: its cost is unknown)"
-                };
-                writeln!(out, "  {target}{note}")?;
-            }
+        let keys = keys(provider, &mut out)?;
+        if keys.is_empty() && !provider.keys.is_empty() {
+            writeln!(out, "  it has no key, so no target of it can answer")?;
+            usable = false;
         }
-        let mut usable = true;
-        for provider in config.providers.values() {
-            writeln!(
-                out,
-                "provider {}: {} at {}",
-                provider.name, provider.dialect, provider.base_url
-            )?;
-            let keys = keys(provider, &mut out)?;
-            if keys.is_empty() && !provider.keys.is_empty() {
-                writeln!(out, "  it has no key, so no target of it can answer")?;
-                usable = false;
-            }
-            if self.offline {
-                continue;
-            }
-            let each: Vec<Option<&SecretString>> = if keys.is_empty() {
-                vec![None]
-            } else {
-                keys.iter().map(Some).collect()
+        if args.offline {
+            continue;
+        }
+        let each: Vec<Option<&SecretString>> = if keys.is_empty() {
+            vec![None]
+        } else {
+            keys.iter().map(Some).collect()
+        };
+        for key in each {
+            let (fine, words) = match transport.probe(provider, key, LIMIT).await {
+                Ok(status) => in_words(status.as_u16(), key.is_some()),
+                Err(error) => (false, format!("cannot be reached: {}", error.message)),
             };
-            for key in each {
-                let (fine, words) = match transport.probe(provider, key, LIMIT).await {
-                    Ok(status) => in_words(status.as_u16(), key.is_some()),
-                    Err(error) => (false, format!("cannot be reached: {}", error.message)),
-                };
-                let with = key
-                    .map(|key| format!(" with {}", secrets::fingerprint(key)))
-                    .unwrap_or_default();
-                writeln!(out, "  {words}{with}")?;
-                usable &= fine;
+            match key {
+                Some(key) => writeln!(out, "  with {}: {words}", secrets::fingerprint(key))?,
+                None => writeln!(out, "  {words}")?,
             }
+            usable &= fine;
         }
-        Ok(usable)
     }
+    Ok(usable)
 }
 
 const fn plural(count: usize) -> &'static str {
@@ -106,17 +104,17 @@ const fn plural(count: usize) -> &'static str {
 fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretString>> {
     let mut found = Vec::new();
     for source in &provider.keys {
-        let place = match source {
-            KeySource::Env(name) => format!("env:{name}"),
-            KeySource::File(path) => format!("file:{}", path.display()),
-            KeySource::Literal(_) => "in the config".to_owned(),
-        };
         match secrets::resolve(source) {
             Ok(key) => {
-                writeln!(out, "  key {place}: found, {}", secrets::fingerprint(&key))?;
+                let place = match source {
+                    KeySource::Env(name) => format!("env:{name}"),
+                    KeySource::File(path) => format!("file:{}", path.display()),
+                    KeySource::Literal(_) => "the config".to_owned(),
+                };
+                writeln!(out, "  {} from {place}", secrets::fingerprint(&key))?;
                 found.push(key);
             }
-            Err(why) => writeln!(out, "  key {place}: missing: {why}")?,
+            Err(why) => writeln!(out, "  no key: {why}")?,
         }
     }
     Ok(found)

@@ -1,59 +1,64 @@
-//! The `hotspare` command, as a library, so that the Python package can carry it without a second binary.
+//! The `hotspare` command.
 
 mod chat;
 mod check;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 
 use clap::{Parser, Subcommand};
 
-#[derive(Parser)]
-#[command(
-    name = "hotspare",
-    version,
-    about = "Keeps LLM calls answered when a provider is not"
-)]
+/// Keeps an app's LLM calls answered when a provider fails.
+#[derive(Debug, Parser)]
+#[command(name = "hotspare", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Subcommand)]
+#[derive(Debug, Subcommand)]
 enum Command {
-    /// Ask once and print the answer
-    Chat(chat::Chat),
-    /// Say whether a config is right, which keys are there, and whether its providers answer
-    Check(check::Check),
+    Chat(chat::Args),
+    Check(check::Args),
 }
 
-/// Runs the command with these arguments, the program's name first, and gives its exit code: 0 when all went well, 1
-/// when it did not, 2 when the arguments are wrong.
-pub fn main_with_args<T: Into<OsString> + Clone>(args: impl IntoIterator<Item = T>) -> u8 {
+/// Runs the command line, program name first, and gives the exit code: 0 when all went well, 1 when it did not, 2
+/// when the arguments are wrong.
+pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> u8 {
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
-        Err(error) => {
-            // Nobody reads what cannot be printed.
-            let _ = error.print();
-            return u8::try_from(error.exit_code()).unwrap_or(2);
+        Err(problem) => {
+            // Where there is no output left to write to, the exit code still says it.
+            let _ = problem.print();
+            return u8::try_from(problem.exit_code()).unwrap_or(2);
         }
     };
-    let done = runtime().and_then(|runtime| match cli.command {
-        Command::Chat(chat) => runtime.block_on(chat.run()),
-        Command::Check(check) => runtime.block_on(check.run()),
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(problem) => return fail(&problem),
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Chat(args) => told(chat::run(args).await),
+            Command::Check(args) => told(check::run(args).await),
+        }
     });
+    runtime.shutdown_background();
+    code
+}
+
+/// The exit code of a command that has said itself what went wrong: its error is that saying it failed.
+fn told(done: io::Result<bool>) -> u8 {
     match done {
         Ok(true) => 0,
         Ok(false) => 1,
         // The reader of our output went away, as `head` does.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 1,
-        Err(error) => {
-            let _ = writeln!(io::stderr(), "error: {error}");
-            1
-        }
+        Err(problem) if problem.kind() == io::ErrorKind::BrokenPipe => 1,
+        Err(problem) => fail(&problem),
     }
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build()
+fn fail(problem: &dyn std::fmt::Display) -> u8 {
+    let _ = writeln!(io::stderr().lock(), "hotspare: {problem}");
+    1
 }

@@ -1,4 +1,4 @@
-//! The `hotspare` binary.
+//! The `hotspare` command.
 
 use std::process::ExitCode;
 

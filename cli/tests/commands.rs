@@ -208,11 +208,11 @@ fn chat_tells_why_there_is_no_answer() {
     for (args, expected) in [
         (
             vec!["chat", "Hi"],
-            "error: no key in the environment: set one of OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY, or give --config\n",
+            "hotspare: no key in the environment: set one of OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY, GOOGLE_API_KEY, or give --config\n",
         ),
         (
             vec!["chat", "Hi", "--target", "opnai/x"],
-            "error: targets[0]: unknown provider \"opnai\"; did you mean \"openai\"?\n",
+            "hotspare: targets[0]: unknown provider \"opnai\"; did you mean \"openai\"?\n",
         ),
         (
             vec!["chat", "Hi", "--target", "openai/x"],
@@ -264,16 +264,16 @@ fn check_tells_keys_and_reach() {
     for expected in [
         "hotspare.toml: valid, 2 providers, 1 route\n",
         "  openai/gpt-4o-mini\n  dead/m (not in the catalog: its cost is unknown)\n",
-        "  key env:KEY_A: found, key-",
-        "  key env:KEY_B: missing: the environment variable KEY_B is not set\n",
-        "  answers, and takes the key (200) with key-",
+        " from env:KEY_A\n",
+        "  no key: the environment variable KEY_B is not set\n",
+        ": answers, and takes the key (200)\n",
         "  cannot be reached: ",
     ] {
         assert!(out.contains(expected), "{expected:?} is not in {out}");
     }
     let (code, out, _) = run(&["check", &config], &[("KEY_A", "sk-other")]);
     assert!(
-        code == 1 && out.contains("  answers, but refuses the key (401) with key-"),
+        code == 1 && out.contains(": answers, but refuses the key (401)\n"),
         "{out}"
     );
 

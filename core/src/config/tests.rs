@@ -129,10 +129,7 @@ const BAD: &[(&str, &[&str])] = &[
     ),
     (
         "[routes.a\ntargets = [\"openai/x\"]\nb = = 2",
-        &[
-            "line 1: not valid TOML: unclosed table, expected `]`",
-            "line 3: not valid TOML: extra `=`, expected nothing",
-        ],
+        &["line 1: not valid TOML: unclosed table, expected `]`"],
     ),
 ];
 

@@ -74,27 +74,20 @@ fn syntax(line: Option<u32>, message: String) -> Problem {
     }
 }
 
-/// The tree of a TOML text, or each line that is not TOML.
+/// The tree of a TOML text, or why it is not TOML. One reason: what a parser says after its first error is mostly its
+/// echo.
 pub(super) fn from_toml(text: &str) -> Result<Node, Vec<Problem>> {
     let lines = Lines::of(text);
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if errors.is_empty() {
-        return Ok(Node {
+    match DeTable::parse(text) {
+        Ok(table) => Ok(Node {
             value: toml_table(table.get_ref(), &lines),
             line: None,
-        });
+        }),
+        Err(error) => {
+            let at = error.span().and_then(|span| lines.at(span.start));
+            Err(vec![syntax(at, format!("not valid TOML: {}", error.message()))])
+        }
     }
-    let mut problems: Vec<Problem> = errors
-        .iter()
-        .map(|error| {
-            let line = error.span().and_then(|span| lines.at(span.start));
-            syntax(line, format!("not valid TOML: {}", error.message()))
-        })
-        .collect();
-    // What follows the first error of a line is mostly its echo.
-    problems.sort_by_key(|problem| problem.line);
-    problems.dedup_by_key(|problem| problem.line);
-    Err(problems)
 }
 
 fn toml_table(table: &DeTable<'_>, lines: &Lines) -> Value {

@@ -1,4 +1,4 @@
-//! Pure codecs: request → bytes, reply bytes → [`Completion`], stream bytes → [`Delta`]s, error bytes → [`Failure`].
+//! Pure codecs: request → bytes, reply bytes → [`Completion`], stream bytes → [`Delta`](crate::types::Delta)s, error bytes → [`Failure`].
 //!
 //! A dialect never opens a socket, reads a clock or keeps a key. What it cannot say it refuses by name
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
@@ -11,6 +11,8 @@ pub(crate) mod options;
 pub(crate) mod retry_after;
 mod sse;
 mod stream;
+#[cfg(test)]
+mod testing;
 
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, StreamDecoder};

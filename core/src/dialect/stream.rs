@@ -18,7 +18,8 @@ pub trait EventDecoder: Send {
     fn complete(&self) -> bool;
 
     /// Whether nothing that matters can follow, so that reading may stop though the connection is open.
-    /// Differs from [`Self::complete`] where counts follow the terminal marker, as in `openai_chat`.
+    /// Never holds unless [`Self::complete`] does; comes later where counts follow the terminal marker, as in
+    /// `openai_chat`.
     fn finished(&self) -> bool {
         self.complete()
     }
@@ -103,7 +104,7 @@ impl StreamDecoder {
         self.events.complete()
     }
 
-    /// Whether reading may stop now. The connection may stay open after it; nobody waits for that.
+    /// Whether reading may stop now, the answer being whole. The connection may stay open after it; nobody waits for that.
     #[must_use]
     pub fn finished(&self) -> bool {
         self.events.finished()

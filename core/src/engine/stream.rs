@@ -25,6 +25,8 @@ const TAIL: Duration = Duration::from_secs(2);
 /// The live side of a stream: bytes, their decoder, and the timer that watches for silence.
 pub(super) struct Live {
     world: Arc<World>,
+    /// Its name, for the caller.
+    target: String,
     body: Body,
     decoder: StreamDecoder,
     accumulator: Accumulator,
@@ -47,6 +49,7 @@ impl Live {
         let limit = start.limits.answer_by;
         Self {
             world: Arc::clone(world),
+            target: target.name.clone(),
             body,
             decoder: StreamDecoder::new(target.dialect),
             accumulator: Accumulator::default(),
@@ -160,6 +163,13 @@ impl Live {
     fn digest(&mut self) -> bool {
         let mut content = false;
         for delta in self.deltas.drain(..) {
+            if delta == Delta::Reset && self.accumulator.so_far().has_content() {
+                // Some of it may have been given already; what has not been is void too.
+                self.events.clear();
+                self.events.push_back(StreamEvent::Restart {
+                    target: self.target.clone(),
+                });
+            }
             self.accumulator.apply(&delta);
             if delta.is_content() {
                 content = true;

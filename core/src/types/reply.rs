@@ -160,7 +160,8 @@ pub enum StreamEvent {
     },
     /// A piece of a tool call.
     ToolCall(ToolCallDelta),
-    /// What came before is void: another target answers from the start.
+    /// What came before is void: the answer begins again, from another target or, when the vendor began it again, from
+    /// the same.
     Restart {
         /// The target that answers now.
         target: String,

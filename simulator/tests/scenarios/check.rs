@@ -26,7 +26,7 @@ enum Came {
 }
 
 /// Makes the calls in turn and compares.
-pub async fn calls(
+pub(crate) async fn calls(
     scenario: &Scenario,
     mode: Mode,
     virtual_time: bool,
@@ -228,7 +228,10 @@ fn compare_trail(trail: &Trail, expect: &Expect) -> Result<(), String> {
 }
 
 /// What the providers saw. A disconnect is noticed a moment later.
-pub async fn server(scenario: &Scenario, journal: impl Fn() -> Vec<JournalEntry>) -> Result<(), String> {
+pub(crate) async fn server(
+    scenario: &Scenario,
+    journal: impl Fn() -> Vec<JournalEntry>,
+) -> Result<(), String> {
     let mut result = Ok(());
     for _ in 0..100 {
         result = seen(scenario, &journal());

@@ -1,6 +1,14 @@
 //! Runs every `tests/scenarios/*.json` through the Rust client: in virtual time against the in-process transport, and
 //! in real time against sockets. Leaves a report for the matrix.
-#![allow(missing_docs, reason = "a test")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a test"
+)]
 
 mod check;
 mod scenario;
@@ -55,10 +63,10 @@ async fn run(scenario: &Scenario, mode: Mode, way: Way) -> Result<(), String> {
             check::server(scenario, || transport.journal()).await
         }
         Way::Sockets => {
-            let simulator = Simulator::start(script)
+            let mut simulator = Simulator::start(script)
                 .await
                 .map_err(|error| error.to_string())?;
-            let config = scenario.config(|name| simulator.url(name))?;
+            let config = scenario.config(|name| simulator.url(name).unwrap_or_default().to_owned())?;
             let client = client(&config, None)?;
             check::calls(scenario, mode, way == Way::Virtual, &client).await?;
             let journal = || -> Vec<JournalEntry> { simulator.journal() };

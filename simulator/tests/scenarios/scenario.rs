@@ -6,13 +6,13 @@ use serde_json::Value;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub(crate) enum Mode {
     Chat,
     Stream,
 }
 
 impl Mode {
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
             Self::Stream => "stream",
@@ -22,38 +22,38 @@ impl Mode {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Scenario {
+pub(crate) struct Scenario {
     #[expect(dead_code, reason = "for the reader of the file")]
-    pub title: String,
-    pub modes: Vec<Mode>,
-    pub config: Value,
-    pub script: Value,
-    pub calls: Vec<Call>,
+    pub(crate) title: String,
+    pub(crate) modes: Vec<Mode>,
+    pub(crate) config: Value,
+    pub(crate) script: Value,
+    pub(crate) calls: Vec<Call>,
     #[serde(default)]
-    pub server: BTreeMap<String, Server>,
+    pub(crate) server: BTreeMap<String, Server>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Server {
-    pub requests: Option<usize>,
-    pub disconnected: Option<usize>,
+pub(crate) struct Server {
+    pub(crate) requests: Option<usize>,
+    pub(crate) disconnected: Option<usize>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Call {
+pub(crate) struct Call {
     #[serde(default)]
-    pub after: f64,
-    pub request: Option<Value>,
-    pub cancel_after: Option<f64>,
+    pub(crate) after: f64,
+    pub(crate) request: Option<Value>,
+    pub(crate) cancel_after: Option<f64>,
     expect: Value,
     expect_chat: Option<Value>,
     expect_stream: Option<Value>,
 }
 
 impl Call {
-    pub fn expect(&self, mode: Mode) -> Expect {
+    pub(crate) fn expect(&self, mode: Mode) -> Expect {
         let mut expect = self.expect.clone();
         let more = match mode {
             Mode::Chat => &self.expect_chat,
@@ -70,53 +70,53 @@ impl Call {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Expect {
-    pub text: Option<String>,
-    pub reasoning: Option<String>,
-    pub refusal: Option<String>,
-    pub finish: Option<String>,
-    pub target: Option<String>,
-    pub tool_calls: Option<Vec<ExpectCall>>,
+pub(crate) struct Expect {
+    pub(crate) text: Option<String>,
+    pub(crate) reasoning: Option<String>,
+    pub(crate) refusal: Option<String>,
+    pub(crate) finish: Option<String>,
+    pub(crate) target: Option<String>,
+    pub(crate) tool_calls: Option<Vec<ExpectCall>>,
     #[serde(default)]
-    pub usage: BTreeMap<String, u64>,
+    pub(crate) usage: BTreeMap<String, u64>,
     #[serde(default)]
-    pub cancelled: bool,
-    pub error: Option<ExpectError>,
-    pub attempts: Option<Vec<ExpectAttempt>>,
-    pub elapsed: Option<(f64, f64)>,
+    pub(crate) cancelled: bool,
+    pub(crate) error: Option<ExpectError>,
+    pub(crate) attempts: Option<Vec<ExpectAttempt>>,
+    pub(crate) elapsed: Option<(f64, f64)>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ExpectCall {
-    pub name: String,
-    pub arguments: String,
+pub(crate) struct ExpectCall {
+    pub(crate) name: String,
+    pub(crate) arguments: String,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ExpectError {
-    pub kind: String,
-    pub class: Option<String>,
-    pub status: Option<u16>,
-    pub retry_after: Option<(f64, f64)>,
-    pub partial: Option<String>,
-    pub names: Option<String>,
+pub(crate) struct ExpectError {
+    pub(crate) kind: String,
+    pub(crate) class: Option<String>,
+    pub(crate) status: Option<u16>,
+    pub(crate) retry_after: Option<(f64, f64)>,
+    pub(crate) partial: Option<String>,
+    pub(crate) names: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ExpectAttempt {
-    pub target: String,
-    pub code: String,
-    pub status: Option<u16>,
-    pub next: Option<String>,
-    pub wait: Option<(f64, f64)>,
+pub(crate) struct ExpectAttempt {
+    pub(crate) target: String,
+    pub(crate) code: String,
+    pub(crate) status: Option<u16>,
+    pub(crate) next: Option<String>,
+    pub(crate) wait: Option<(f64, f64)>,
 }
 
 impl Scenario {
     /// Every scenario of a folder, by file name.
-    pub fn all(folder: &Path) -> Vec<(String, Self)> {
+    pub(crate) fn all(folder: &Path) -> Vec<(String, Self)> {
         let mut all: Vec<(String, Self)> = std::fs::read_dir(folder)
             .expect("the folder of scenarios")
             .map(|entry| entry.expect("an entry").path())
@@ -133,7 +133,7 @@ impl Scenario {
     }
 
     /// The config with each `"$name"` replaced by that provider's URL.
-    pub fn config(&self, url: impl Fn(&str) -> String) -> Result<String, String> {
+    pub(crate) fn config(&self, url: impl Fn(&str) -> String) -> Result<String, String> {
         fn replace(value: &mut Value, url: &dyn Fn(&str) -> String) {
             match value {
                 Value::String(text) => {

@@ -12,8 +12,8 @@ use crate::types::{
     ChatRequest, DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat, Stop, Tool, ToolChoice,
 };
 
-/// Pinned: from `2026-10-21` on, `temperature`, `top_p` and `top_k` are refused even at their defaults, and a
-/// `document` in an assistant turn too. This version takes all of it, wherever the model does.
+/// Pinned: from `2026-10-21` on, `temperature`, `top_p` and `top_k` are refused even at their defaults. This version
+/// takes them wherever the model does.
 const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
 
 /// `max_tokens` is required. Every model of the vendor can give this many.

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::types::{Failure, JsonMap};
 
+/// Deepest path taken: a value is dropped and written step by step on the stack.
+const MAX_DEPTH: usize = 64;
+
 /// Sets a piece's value at its path, or appends to the text there.
 ///
 /// # Errors
@@ -16,7 +19,12 @@ pub(super) fn apply(args: &mut Value, piece: &Value) -> Result<(), Failure> {
         .ok_or_else(unreadable)?;
     let mut place = args;
     let mut rest = path.strip_prefix('$').ok_or_else(unreadable)?;
+    let mut depth = 0;
     while !rest.is_empty() {
+        depth += 1;
+        if depth > MAX_DEPTH {
+            return Err(unreadable());
+        }
         let (step, tail) = step(rest).ok_or_else(unreadable)?;
         place = enter(place, step).ok_or_else(unreadable)?;
         rest = tail;
@@ -105,6 +113,10 @@ mod tests {
                 None,
             ),
             (json!([{"stringValue": "A"}]), None),
+            (
+                json!([{"jsonPath": format!("${}", ".a".repeat(100_000)), "stringValue": "A"}]),
+                None,
+            ),
         ];
         for (pieces, expected) in cases {
             let mut args = Value::Null;

@@ -1,6 +1,5 @@
 //! An error of the `openai_chat` family → its class. The evidence, in this order: codes in the body, the message,
-//! the status. The tables serve all vendors that speak the dialect; a code that means two things at two vendors is
-//! told apart by what stands beside it.
+//! the status.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -8,205 +7,9 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::dialect::common::{Rejection, class_of_status, matches_any, parse_json, says_context_length};
+use super::codes::{class_of_code, class_of_message};
+use crate::dialect::common::{Rejection, class_of_status, parse_json, says_context_length};
 use crate::types::{Failure, FailureClass};
-
-/// Codes and types that say what happened, whatever the status. Words that only restate a 400
-/// (`invalid_request_error`, `BadRequestError`, …) are not here: they hide better evidence.
-const CODES: &[(FailureClass, &[&str])] = &[
-    (
-        FailureClass::QuotaExhausted,
-        &[
-            "insufficient_quota",
-            "credit_balance_exhausted",
-            "organization_spend_limit_exceeded",
-            "project_spend_limit_exceeded",
-            "organization_usage_limit_exceeded",
-            "billing_hard_limit_reached",
-            "billing_not_active",
-            "billing_error",
-            "payment_required",
-            "insufficient_balance",
-            "exceeded_current_quota_error",
-            "Arrearage",
-            "AllocationQuota.FreeTierOnly",
-        ],
-    ),
-    (
-        FailureClass::RateLimited,
-        &[
-            "rate_limit_exceeded",
-            "rate_limit_error",
-            "rate_limited",
-            "rate_limit_reached_error",
-            "in_flight_budget_exhausted",
-            "tokens",
-            "requests",
-            "limit_requests",
-            "limit_burst_rate",
-            "Throttling",
-            "Throttling.RateQuota",
-            "Throttling.BurstRate",
-            "Throttling.AllocationQuota",
-            "RESOURCE_EXHAUSTED",
-            "RateLimitReached",
-            // Mistral.
-            "1300",
-        ],
-    ),
-    (
-        FailureClass::Overloaded,
-        &[
-            "slow_down",
-            "server_is_overloaded",
-            "overloaded_error",
-            "engine_overloaded",
-            "engine_overloaded_error",
-            "capacity_exceeded",
-            "provider_overloaded",
-            "service_unavailable",
-            "UNAVAILABLE",
-            "ServiceUnavailableError",
-        ],
-    ),
-    (
-        FailureClass::Authentication,
-        &[
-            "invalid_api_key",
-            "authentication_error",
-            "invalid_authentication_error",
-            "authentication",
-            "account_deactivated",
-            "permission_error",
-            "permission_denied",
-            "unsupported_country_region_territory",
-            "data_residency_mismatch",
-            "PermissionDenied",
-            "AuthenticationError",
-            "UNAUTHENTICATED",
-            "PERMISSION_DENIED",
-            "API_KEY_INVALID",
-            // Mistral: unauthorized, tier not allowed, labs not enabled.
-            "1001",
-            "tier_not_allowed",
-            "1910",
-            "labs_not_enabled",
-            "1913",
-        ],
-    ),
-    (
-        FailureClass::ModelNotFound,
-        &[
-            "model_not_found",
-            "DeploymentNotFound",
-            "model_not_available",
-            "resource_not_found_error",
-            "invalid_model",
-            "1500",
-            "not_found",
-            "not_found_error",
-            "NotFoundError",
-            "NOT_FOUND",
-        ],
-    ),
-    (
-        FailureClass::ContextLength,
-        &["context_length_exceeded", "token_limit_exceeded"],
-    ),
-    (
-        FailureClass::ContentFiltered,
-        &[
-            "content_filter",
-            "content_policy_violation",
-            "ResponsibleAIPolicyViolation",
-            "invalid_prompt",
-            "bio_policy",
-            "misalignment_policy_violation",
-            "image_content_policy_violation",
-            "data_inspection_failed",
-            "DataInspectionFailed",
-            "refusal",
-        ],
-    ),
-    // The model wrote a call that does not parse: another try, or another model, may do better.
-    (FailureClass::Malformed, &["tool_use_failed"]),
-    (FailureClass::Timeout, &["timeout", "request_timeout"]),
-    (
-        FailureClass::Server,
-        &[
-            "server_error",
-            "internal_error",
-            "internal_server_error",
-            "InternalServerError",
-            "INTERNAL",
-            "api_error",
-            "server",
-            "provider_unavailable",
-            "bad_gateway",
-        ],
-    ),
-    (
-        FailureClass::InvalidRequest,
-        &[
-            "unsupported_parameter",
-            "unsupported_value",
-            "missing_required_parameter",
-            "empty_array",
-            "invalid_value",
-            "invalid_type",
-            "max_tokens_exceeded",
-            "string_too_long",
-            "string_above_max_length",
-            "precondition_failed",
-            "payload_too_large",
-            "unprocessable",
-        ],
-    ),
-];
-
-/// Messages that say what happened where the codes do not. Lower case; every text of a pattern must be there.
-const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
-    (
-        FailureClass::QuotaExhausted,
-        &[
-            &["used all available credits"],
-            &["monthly spending limit"],
-            &["credit balance is too low"],
-            &["insufficient balance"],
-            &["requires more credits"],
-            &["make sure your account is in good standing"],
-        ],
-    ),
-    (
-        FailureClass::Authentication,
-        &[
-            &["incorrect api key"],
-            &["invalid api key"],
-            &["api key not valid"],
-            &["unregistered callers"],
-            &["user location is not supported"],
-        ],
-    ),
-    (
-        FailureClass::ModelNotFound,
-        &[
-            &["no endpoints found"],
-            &["the model", "does not exist"],
-            &["invalid model:"],
-            &["model not exist"],
-            &["is not found for api version"],
-        ],
-    ),
-    (FailureClass::ContentFiltered, &[&["content exists risk"]]),
-    (
-        FailureClass::Overloaded,
-        &[
-            &["model is overloaded"],
-            &["currently overloaded"],
-            &["over capacity"],
-        ],
-    ),
-];
 
 /// What an error body says, whichever of the family's shapes it has.
 #[derive(Debug, Default)]
@@ -284,20 +87,19 @@ impl<'a> Said<'a> {
 
     /// The class, from the body and the HTTP status (None for an error inside a 200).
     fn class(&self, http: Option<u16>) -> FailureClass {
-        if let Some(class) = self.codes.iter().find_map(|code| class_of_code(code)) {
+        let status = http.or(self.status);
+        // `api_error` and its like beside a 4xx are a vendor's word for any error.
+        let refused = status.is_some_and(|status| status < 500);
+        let mut classes = self.codes.iter().filter_map(|code| class_of_code(code));
+        if let Some(class) = classes.find(|class| !(refused && *class == FailureClass::Server)) {
             return class;
         }
-        let status = http.or(self.status);
         // A rate limit speaks of tokens too, so there a message is no evidence of a full window.
         if !matches!(status, Some(401 | 402 | 429)) && says_context_length(self.message) {
             return FailureClass::ContextLength;
         }
-        let lowercase = self.message.to_ascii_lowercase();
-        if let Some((class, _)) = MESSAGES
-            .iter()
-            .find(|(_, patterns)| matches_any(&lowercase, patterns))
-        {
-            return *class;
+        if let Some(class) = class_of_message(self.message) {
+            return class;
         }
         if self.moderated {
             return FailureClass::ContentFiltered;
@@ -325,13 +127,6 @@ impl<'a> Said<'a> {
             .map(|code| code.clone().into_owned())
             .or_else(|| self.status.map(|status| status.to_string()))
     }
-}
-
-fn class_of_code(code: &str) -> Option<FailureClass> {
-    CODES
-        .iter()
-        .find(|(_, codes)| codes.contains(&code))
-        .map(|(class, _)| *class)
 }
 
 /// The class of a reply with an error status.
@@ -564,6 +359,16 @@ mod tests {
             ),
             (408, json!(null), C::Timeout),
             (504, json!(null), C::Server),
+            (
+                422,
+                json!({"error": {"type": "api_error", "message": "x"}}),
+                C::InvalidRequest,
+            ),
+            (
+                500,
+                json!({"error": {"type": "api_error", "message": "x"}}),
+                C::Server,
+            ),
             (307, error(json!("rate_limit_exceeded"), "x"), C::Malformed),
         ];
         for (status, body, class) in cases {

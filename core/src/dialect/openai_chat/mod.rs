@@ -1,6 +1,7 @@
 //! OpenAI Chat Completions, `POST {base}/chat/completions`, as OpenAI and the twenty vendors that copied it speak it.
 
 mod classify;
+mod codes;
 mod decode;
 mod encode;
 mod stream;

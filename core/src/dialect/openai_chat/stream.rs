@@ -49,7 +49,12 @@ impl EventDecoder for Events {
         }
         if data == "[DONE]" {
             self.done = true;
-            return Ok(());
+            // A proxy adds it to a stream that was cut, too.
+            return if self.ended {
+                Ok(())
+            } else {
+                Err(Failure::malformed("the stream ended without a `finish_reason`"))
+            };
         }
         let mut chunk: Envelope = serde_json::from_str(data).map_err(|error| {
             error_event(data).unwrap_or_else(|| {
@@ -84,7 +89,7 @@ impl EventDecoder for Events {
     }
 
     fn finished(&self) -> bool {
-        self.done
+        self.done && self.ended
     }
 }
 

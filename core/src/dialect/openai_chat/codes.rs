@@ -1,0 +1,243 @@
+//! The words by which the vendors of the `openai_chat` family say what went wrong. One table serves them all; a word
+//! that means two things at two vendors is told apart in `classify`, by what stands beside it.
+
+use crate::dialect::common::matches_any;
+use crate::types::FailureClass;
+
+/// Codes and types that say what happened, whatever the status. Words that only restate a 400
+/// (`invalid_request_error`, `BadRequestError`, …) are not here: they hide better evidence.
+const CODES: &[(FailureClass, &[&str])] = &[
+    (
+        FailureClass::QuotaExhausted,
+        &[
+            "insufficient_quota",
+            "credit_balance_exhausted",
+            "organization_spend_limit_exceeded",
+            "project_spend_limit_exceeded",
+            "organization_usage_limit_exceeded",
+            "billing_hard_limit_reached",
+            "billing_not_active",
+            "billing_error",
+            "payment_required",
+            "insufficient_balance",
+            "exceeded_current_quota_error",
+            "Arrearage",
+            "AllocationQuota.FreeTierOnly",
+        ],
+    ),
+    (
+        FailureClass::RateLimited,
+        &[
+            "rate_limit_exceeded",
+            "rate_limit_error",
+            "rate_limited",
+            "rate_limit_reached_error",
+            "in_flight_budget_exhausted",
+            "tokens",
+            "requests",
+            "limit_requests",
+            "limit_burst_rate",
+            "Throttling",
+            "Throttling.RateQuota",
+            "Throttling.BurstRate",
+            "Throttling.AllocationQuota",
+            "RESOURCE_EXHAUSTED",
+            "RateLimitReached",
+            // Mistral.
+            "1300",
+        ],
+    ),
+    (
+        FailureClass::Overloaded,
+        &[
+            "slow_down",
+            "server_is_overloaded",
+            "overloaded_error",
+            "engine_overloaded",
+            "engine_overloaded_error",
+            "capacity_exceeded",
+            "provider_overloaded",
+            "service_unavailable",
+            "UNAVAILABLE",
+            "ServiceUnavailableError",
+        ],
+    ),
+    (
+        FailureClass::Authentication,
+        &[
+            "invalid_api_key",
+            "authentication_error",
+            "invalid_authentication_error",
+            "authentication",
+            "account_deactivated",
+            "permission_error",
+            "permission_denied",
+            "unsupported_country_region_territory",
+            "data_residency_mismatch",
+            "PermissionDenied",
+            "AuthenticationError",
+            "UNAUTHENTICATED",
+            "PERMISSION_DENIED",
+            "API_KEY_INVALID",
+            // Mistral: unauthorized, tier not allowed, labs not enabled.
+            "1001",
+            "tier_not_allowed",
+            "1910",
+            "labs_not_enabled",
+            "1913",
+        ],
+    ),
+    (
+        FailureClass::ModelNotFound,
+        &[
+            "model_not_found",
+            "DeploymentNotFound",
+            "model_not_available",
+            "resource_not_found_error",
+            "invalid_model",
+            "1500",
+            "not_found",
+            "not_found_error",
+            "NotFoundError",
+            "NOT_FOUND",
+        ],
+    ),
+    (
+        FailureClass::ContextLength,
+        &["context_length_exceeded", "token_limit_exceeded"],
+    ),
+    (
+        FailureClass::ContentFiltered,
+        &[
+            "content_filter",
+            "content_policy_violation",
+            "ResponsibleAIPolicyViolation",
+            "invalid_prompt",
+            "bio_policy",
+            "misalignment_policy_violation",
+            "image_content_policy_violation",
+            "data_inspection_failed",
+            "DataInspectionFailed",
+            "refusal",
+        ],
+    ),
+    // The model wrote a call that does not parse: another try, or another model, may do better.
+    (FailureClass::Malformed, &["tool_use_failed"]),
+    (FailureClass::Timeout, &["timeout", "request_timeout"]),
+    (
+        FailureClass::Server,
+        &[
+            "server_error",
+            "internal_error",
+            "internal_server_error",
+            "InternalServerError",
+            "INTERNAL",
+            "api_error",
+            "server",
+            "provider_unavailable",
+            "bad_gateway",
+        ],
+    ),
+    (
+        FailureClass::InvalidRequest,
+        &[
+            "unsupported_parameter",
+            "unsupported_value",
+            "missing_required_parameter",
+            "empty_array",
+            "invalid_value",
+            "invalid_type",
+            "max_tokens_exceeded",
+            "string_too_long",
+            "string_above_max_length",
+            "precondition_failed",
+            "payload_too_large",
+            "unprocessable",
+        ],
+    ),
+];
+
+/// Messages that say what happened where the codes do not. Lower case; every text of a pattern must be there.
+const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
+    (
+        FailureClass::QuotaExhausted,
+        &[
+            &["used all available credits"],
+            &["monthly spending limit"],
+            &["credit balance is too low"],
+            &["insufficient balance"],
+            &["requires more credits"],
+            &["make sure your account is in good standing"],
+        ],
+    ),
+    (
+        FailureClass::Authentication,
+        &[
+            &["incorrect api key"],
+            &["invalid api key"],
+            &["api key not valid"],
+            &["unregistered callers"],
+            &["user location is not supported"],
+        ],
+    ),
+    (
+        FailureClass::ModelNotFound,
+        &[
+            &["no endpoints found"],
+            &["the model", "does not exist"],
+            &["invalid model:"],
+            &["model not exist"],
+            &["is not found for api version"],
+        ],
+    ),
+    (FailureClass::ContentFiltered, &[&["content exists risk"]]),
+    (
+        FailureClass::Overloaded,
+        &[
+            &["model is overloaded"],
+            &["currently overloaded"],
+            &["over capacity"],
+        ],
+    ),
+];
+
+/// The class a code or type says by itself.
+pub(super) fn class_of_code(code: &str) -> Option<FailureClass> {
+    CODES
+        .iter()
+        .find(|(_, codes)| codes.contains(&code))
+        .map(|(class, _)| *class)
+}
+
+/// The class a message says by itself.
+pub(super) fn class_of_message(message: &str) -> Option<FailureClass> {
+    let lowercase = message.to_ascii_lowercase();
+    MESSAGES
+        .iter()
+        .find(|(_, patterns)| matches_any(&lowercase, patterns))
+        .map(|(class, _)| *class)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_code_stands_twice() {
+        let mut seen = std::collections::BTreeSet::new();
+        for code in CODES.iter().flat_map(|(_, codes)| *codes) {
+            assert!(seen.insert(code), "{code}");
+        }
+    }
+
+    #[test]
+    fn patterns_are_lower_case() {
+        for text in MESSAGES
+            .iter()
+            .flat_map(|(_, patterns)| *patterns)
+            .flat_map(|pattern| *pattern)
+        {
+            assert_eq!(*text, text.to_ascii_lowercase());
+        }
+    }
+}

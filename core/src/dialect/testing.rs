@@ -1,0 +1,52 @@
+//! What the dialects' tests share.
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::catalog::{Model, Reasoning};
+use crate::dialect::{Dialect, StreamDecoder};
+use crate::types::{Accumulator, Completion, Delta, Failure};
+
+/// A model of which only the given is known.
+pub(crate) fn facts(max_output: Option<u32>, sampling: Option<bool>, reasoning: Reasoning) -> Model {
+    Model {
+        provider: "p".to_owned(),
+        id: "m".to_owned(),
+        input: 1.0,
+        output: 5.0,
+        cache_read: None,
+        cache_write: None,
+        cache_write_1h: None,
+        context_window: None,
+        max_output,
+        sampling,
+        reasoning,
+        source: "test".to_owned(),
+        date: "2026-11-23".to_owned(),
+    }
+}
+
+pub(crate) fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {
+    list.iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect()
+}
+
+/// Streams events of these data to the end: the deltas, and how it ended.
+pub(crate) fn stream(
+    dialect: &'static dyn Dialect,
+    events: &[serde_json::Value],
+) -> (Vec<Delta>, Result<(), Failure>) {
+    let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let mut decoder = StreamDecoder::new(dialect);
+    let mut deltas = Vec::new();
+    let ended = decoder
+        .push(text.as_bytes(), &mut deltas)
+        .and_then(|()| decoder.finish(&mut deltas));
+    (deltas, ended)
+}
+
+pub(crate) fn fold(deltas: &[Delta]) -> Completion {
+    let mut reply = Accumulator::default();
+    deltas.iter().for_each(|delta| reply.apply(delta));
+    reply.finish()
+}
