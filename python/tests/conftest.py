@@ -68,6 +68,7 @@ def start_python(program: str, config: dict[str, Any]) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-X", "faulthandler", "-W", "ignore::DeprecationWarning", "-c", text],
         env={**os.environ, "PYTHONMALLOC": "debug"},
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

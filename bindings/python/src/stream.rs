@@ -45,6 +45,11 @@ impl Events {
         PyList::new(py, events)
     }
 
+    /// Waits, and closes the stream when the wait fails: the traceback would keep it open.
+    fn wait<T: Send>(&self, py: Python<'_>, future: impl Future<Output = Result<T>> + Send) -> PyResult<T> {
+        block_on(py, future).inspect_err(|_| self.queue.close())
+    }
+
     /// Polls for a loop: what is there now, or the ticket under which `ready` will say when to look again.
     fn poll_for<T>(
         &self,
@@ -64,19 +69,19 @@ impl Events {
 
 #[pymethods]
 impl Events {
-    /// Waits until the first content is there.
+    /// Waits until the first content is there. Ctrl-C closes the stream.
     fn wait_open(&self, py: Python<'_>) -> PyResult<()> {
-        block_on(py, poll_fn(|cx| self.queue.poll_open(cx)))
+        self.wait(py, poll_fn(|cx| self.queue.poll_open(cx)))
     }
 
-    /// Waits for events; an empty list is the end.
+    /// Waits for events; an empty list is the end. Ctrl-C closes the stream.
     fn next<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         if self.taken.swap(true, Ordering::Acquire) {
             return Err(PyRuntimeError::new_err(
                 "another thread is waiting for this stream",
             ));
         }
-        let events = block_on(py, self.queue.take(usize::MAX));
+        let events = self.wait(py, self.queue.take(usize::MAX));
         self.taken.store(false, Ordering::Release);
         self.list(py, events?)
     }

@@ -56,7 +56,8 @@ pub(crate) fn block_on<T: Send>(
                 if gets_signals {
                     thread::park_timeout(SIGNAL_TICK);
                     if !parked.woken.load(Ordering::Acquire) {
-                        gets_signals = Python::attach(check_signals)?;
+                        // None: the interpreter is going, and with it this thread.
+                        gets_signals = Python::try_attach(check_signals).transpose()?.unwrap_or(false);
                     }
                 } else {
                     thread::park();
