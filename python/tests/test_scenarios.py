@@ -178,7 +178,8 @@ def run(scenario: dict[str, Any], column: str) -> None:
         seen(simulator, scenario.get("server", {}))
 
 
-def outcome(name: str, column: str) -> str:
+def outcome(cell: tuple[str, str]) -> str:
+    name, column = cell
     try:
         run(SCENARIOS[name], column)
     except Exception as error:
@@ -200,10 +201,10 @@ def results() -> dict[str, dict[str, str]]:
     results: dict[str, dict[str, str]] = {name: {} for name in SCENARIOS}
     with ThreadPoolExecutor(AT_ONCE) as pool:
         rest = [cell for cell in cells if cell not in alarms]
-        for (name, column), result in zip(rest, pool.map(lambda cell: outcome(*cell), rest), strict=True):
+        for (name, column), result in zip(rest, pool.map(outcome, rest), strict=True):
             results[name][column] = result
     for name, column in alarms:
-        results[name][column] = outcome(name, column)
+        results[name][column] = outcome((name, column))
     report = ROOT / "target" / "scenario-matrix" / "python.json"
     report.parent.mkdir(parents=True, exist_ok=True)
     report.write_text(json.dumps({"columns": COLUMNS, "results": results}))
