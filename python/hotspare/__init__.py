@@ -9,8 +9,6 @@
 ``Client`` is for sync code, ``AsyncClient`` for asyncio; both keep connections, so make one and share it.
 """
 
-from typing import TYPE_CHECKING
-
 from ._client import Client, Stream
 from ._errors import (
     AllTargetsFailed,
@@ -32,11 +30,12 @@ from ._errors import (
     ResetError,
     ServerError,
     StreamInterrupted,
-    TimeoutError,
+    TimeoutError,  # noqa: A004
     UnsupportedError,
 )
 from ._native import Attempt, Partial, Reply, StreamEvent, ToolCall, ToolCallDelta, Usage, __version__
 
+TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
     from ._async import AsyncClient, AsyncStream
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Any
 
     from ._native import Attempt, Partial
@@ -75,8 +74,8 @@ class HotspareError(Exception):
     def __reduce__(self) -> tuple[type[HotspareError], tuple[str], dict[str, Any]]:
         return type(self), (str(self),), dict(self.__dict__)
 
-    def __setstate__(self, state: Mapping[str, Any]) -> None:
-        self.__dict__.update(state)
+    def __setstate__(self, state: dict[str, Any] | None) -> None:
+        super().__setstate__(state)
         self.__cause__ = self.last
 
 
@@ -87,9 +86,14 @@ class ConfigError(HotspareError, ValueError):
 class AllTargetsFailed(HotspareError):
     """Every target of the route failed. ``last`` (and ``__cause__``) is the last failure, ``trail`` has all."""
 
+    last: HotspareError  # pyright: ignore[reportIncompatibleVariableOverride]
+
 
 class StreamInterrupted(HotspareError):
     """A stream broke after content had come. ``partial`` is what had come, ``last`` is what broke it."""
+
+    last: HotspareError  # pyright: ignore[reportIncompatibleVariableOverride]
+    partial: Partial  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 class InternalError(HotspareError):
@@ -104,7 +108,7 @@ class ResetError(HotspareError):
     """The connection was lost before the response began."""
 
 
-class TimeoutError(HotspareError, builtins.TimeoutError):
+class TimeoutError(HotspareError, builtins.TimeoutError):  # noqa: A001
     """The time for the first token, the next token, or the attempt ran out."""
 
 

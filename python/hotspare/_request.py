@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from . import _native
 
+TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
     import os
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from .types import ChatOptions, Messages
@@ -25,20 +24,24 @@ def open_client(
         return _native.Client.from_targets(list(targets))
     if config is None or isinstance(config, str) or hasattr(config, "__fspath__"):
         return _native.Client.from_file(config)  # pyright: ignore[reportArgumentType]
-    return _native.Client.from_json(_dumps(config))
+    return _native.Client.from_json(dumps(config))
 
 
 def encode(messages: Messages, options: ChatOptions) -> str:
-    return _dumps({"messages": messages, **options})
+    return dumps({"messages": messages, **options})
 
 
-def _dumps(value: object) -> str:
-    # json imports re, and with it takes longer than the rest of the package.
-    global _dumps
-    import json
+def dumps(value: object) -> str:
+    global _encode
+    if _encode is None:
+        # json imports re, and with it takes longer than the rest of the package.
+        import json
 
-    _dumps = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
-    return _dumps(value)
+        _encode = json.JSONEncoder(separators=(",", ":"), default=_plain).encode
+    return _encode(value)
+
+
+_encode: Callable[[object], str] | None = None
 
 
 def _plain(value: object) -> object:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from ._native import Reply
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeAlias, TypedDict
+    from typing_extensions import TypedDict
 
 
 class HasModelDump(Protocol):

@@ -9,6 +9,7 @@ mod errors;
 mod event;
 mod ready;
 mod reply;
+mod simulator;
 mod stream;
 mod trail;
 mod wait;
@@ -18,6 +19,7 @@ use pyo3::prelude::*;
 /// The native half of the package; use `hotspare` itself.
 #[pymodule(gil_used = false)]
 mod _native {
+    use std::ffi::OsString;
     use std::time::Duration;
 
     use pyo3::exceptions::PyValueError;
@@ -31,6 +33,8 @@ mod _native {
     use crate::ready::{Call, ReadyQueue};
     #[pymodule_export]
     use crate::reply::{Partial, Reply, ToolCall, Usage};
+    #[pymodule_export]
+    use crate::simulator::Simulator;
     #[pymodule_export]
     use crate::stream::Events;
     #[pymodule_export]
@@ -49,6 +53,12 @@ mod _native {
     #[pyfunction]
     fn shutdown(py: Python<'_>) {
         py.detach(|| hotspare_bridge::shutdown(SHUTDOWN));
+    }
+
+    /// Runs the `hotspare` command, the program's name first, and gives its exit code.
+    #[pyfunction]
+    fn cli_main(py: Python<'_>, args: Vec<OsString>) -> u8 {
+        py.detach(|| hotspare_cli::main_with_args(args))
     }
 
     /// Unpickles.

@@ -1,0 +1,118 @@
+"""The stub matches the native module, and pyright finds nothing to say, strictly."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hotspare import _native
+
+PACKAGE = Path(__file__).parent.parent / "hotspare"
+
+
+def stubbed() -> dict[str, set[str]]:
+    names: dict[str, set[str]] = {}
+    for node in ast.parse((PACKAGE / "_native.pyi").read_text()).body:
+        if isinstance(node, ast.ClassDef):
+            names[node.name] = {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+        elif isinstance(node, ast.FunctionDef):
+            names[node.name] = set()
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names[node.target.id] = set()
+    return names
+
+
+def test_the_stub_names_what_is_there() -> None:
+    stub = stubbed()
+    there = {name for name in vars(_native) if not name.startswith("__") or name == "__version__"}
+    assert set(stub) == there
+    for name, members in stub.items():
+        found = vars(_native)[name]
+        if isinstance(found, type):
+            public = {member for member in vars(found) if not member.startswith("_")}
+            assert {member for member in members if not member.startswith("_")} == public, name
+            assert all(hasattr(found, member) for member in members), name
+
+
+def test_the_stub_says_what_the_module_says() -> None:
+    for node in ast.parse((PACKAGE / "_native.pyi").read_text()).body:
+        if isinstance(node, ast.ClassDef) and ast.get_docstring(node):
+            found = getattr(_native, node.name)
+            assert ast.get_docstring(node) == found.__doc__
+            for item in node.body:
+                if isinstance(item, ast.FunctionDef) and (said := ast.get_docstring(item)):
+                    doc = getattr(found, item.name).__doc__
+                    assert said.replace("``", "`") == doc, f"{node.name}.{item.name}"
+
+
+SAMPLE = """
+import asyncio
+from typing_extensions import assert_type
+import hotspare
+from hotspare.simulator import Simulator
+from hotspare.types import Messages
+
+messages: Messages = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "hi"}]
+client = hotspare.Client("hotspare.toml")
+reply = client.chat(messages, route="fast", temperature=0.2, tools=[], logit_bias={"50256": -100})
+assert_type(reply, hotspare.Reply)
+assert_type(reply.usage.total_tokens, int)
+assert_type(reply.cost_usd, float | None)
+with client.stream("hi", max_tokens=5) as stream:
+    for event in stream:
+        assert_type(event.text, str)
+        if event.type == "finish":
+            print(event.reply)
+assert_type(client.chat([{"role": "user", "content": "hi"}, reply]).trail, list[hotspare.Attempt])
+
+async def main() -> None:
+    async with hotspare.AsyncClient(targets=["openai/gpt-4o-mini"]) as client:
+        assert_type(await client.chat("hi"), hotspare.Reply)
+        async with client.stream("hi") as stream:
+            async for event in stream:
+                assert_type(event, hotspare.StreamEvent)
+        try:
+            await client.chat("hi", timeout=3)
+        except hotspare.StreamInterrupted as error:
+            assert_type(error.partial.text, str)
+        except hotspare.AllTargetsFailed as error:
+            assert_type(error.last, hotspare.HotspareError)
+
+asyncio.run(main())
+with Simulator({"providers": {}}) as simulator:
+    assert_type(simulator.url("a"), str)
+"""
+WRONG = """
+import hotspare
+hotspare.Client("x").chat("hi", temperature="hot")
+hotspare.Client("x").chat(5)
+if hotspare.Client("x").stream("hi").reply.text: pass
+"""
+
+
+def pyright(*paths: Path, project: Path | None = None) -> tuple[int, str]:
+    pytest.importorskip("pyright")
+    where = ["-p", str(project)] if project else [str(path) for path in paths]
+    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, *where]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_package_is_strictly_typed() -> None:
+    status, said = pyright(project=PACKAGE.parent)
+    assert status == 0, said
+
+
+def test_a_program_is_strictly_typed(tmp_path: Path) -> None:
+    good, wrong = tmp_path / "good.py", tmp_path / "wrong.py"
+    good.write_text("# pyright: strict\n" + SAMPLE)
+    wrong.write_text("# pyright: strict\n" + WRONG)
+    status, said = pyright(good)
+    assert status == 0, said
+    status, said = pyright(wrong)
+    assert status == 1
+    assert said.count(" - error:") == 3, said
