@@ -7,11 +7,10 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import Any, cast
 
 import hotspare
+import pytest
 from hotspare.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -68,9 +67,9 @@ def with_urls(value: Any, url: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return url(value[1:]) if value.startswith("$") else value
     if isinstance(value, list):
-        return [with_urls(one, url) for one in value]
+        return [with_urls(one, url) for one in cast(list[Any], value)]
     if isinstance(value, dict):
-        return {name: with_urls(one, url) for name, one in value.items()}
+        return {name: with_urls(one, url) for name, one in cast(Json, value).items()}
     return value
 
 
@@ -159,7 +158,8 @@ async def async_call(client: hotspare.AsyncClient, call: Json, mode: str) -> Cam
         return error
 
 
-def finished(reply: hotspare.Reply, text: str) -> hotspare.Reply:
+def finished(reply: hotspare.Reply | None, text: str) -> hotspare.Reply:
+    assert reply is not None
     assert reply.text == text, "the events add up to the reply"
     return reply
 
