@@ -1,1 +1,54 @@
-//! wip
+//! The `hotspare` command.
+
+mod simulate;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+
+use clap::{Parser, Subcommand};
+
+/// Keeps an app's LLM calls answered when a provider fails.
+#[derive(Debug, Parser)]
+#[command(name = "hotspare", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Simulate(simulate::Args),
+}
+
+/// Runs the command line, program name first, and gives the exit code: 0 when all went well, 1 when it did not, 2
+/// when the arguments are wrong.
+pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(problem) => {
+            // Where there is no output left to write to, the exit code still says it.
+            let _ = problem.print();
+            return u8::try_from(problem.exit_code()).unwrap_or(2);
+        }
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(problem) => return fail(&problem),
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Simulate(args) => simulate::run(args).await,
+        }
+    });
+    // A read of standard input cannot be called off, and must not keep the process.
+    runtime.shutdown_background();
+    match done {
+        Ok(()) => 0,
+        Err(problem) => fail(&problem),
+    }
+}
+
+fn fail(problem: &dyn std::fmt::Display) -> u8 {
+    let _ = writeln!(std::io::stderr().lock(), "hotspare: {problem}");
+    1
+}
