@@ -54,7 +54,8 @@ impl std::error::Error for SimulateError {}
 pub(crate) async fn run(args: Args) -> Result<(), SimulateError> {
     let path = args.script;
     let wrong = |problem| SimulateError::Script(path.clone(), problem);
-    let text = std::fs::read_to_string(&path).map_err(|problem| SimulateError::Read(path.clone(), problem))?;
+    let text =
+        std::fs::read_to_string(&path).map_err(|problem| SimulateError::Read(path.clone(), problem))?;
     let mut script = Script::from_json(&text).map_err(wrong)?;
     if let Some(base) = args.port_base {
         script.assign_ports(base).map_err(wrong)?;
@@ -72,8 +73,10 @@ pub(crate) async fn run(args: Args) -> Result<(), SimulateError> {
 fn announce(simulator: &Simulator, json: bool) -> io::Result<()> {
     let mut output = io::stdout().lock();
     if json {
-        let urls: serde_json::Map<String, serde_json::Value> =
-            simulator.urls().map(|(name, url)| (name.to_owned(), url.into())).collect();
+        let urls: serde_json::Map<String, serde_json::Value> = simulator
+            .urls()
+            .map(|(name, url)| (name.to_owned(), url.into()))
+            .collect();
         writeln!(output, "{}", serde_json::Value::Object(urls))?;
     }
     for (name, url) in simulator.urls() {

@@ -1,4 +1,12 @@
 //! Every fault, on sockets and in process, from the same script.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and says what it met"
+)]
 
 mod support;
 

@@ -1,4 +1,11 @@
 //! What a script does besides faults, in virtual time, and what is told of a wrong one.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a test fails by panicking, and says what it met"
+)]
 
 mod support;
 
@@ -281,5 +288,60 @@ fn a_wrong_script_is_told_where_and_what_was_meant() {
             (path, hint),
             "{error}"
         );
+    }
+}
+
+/// The parser names all fields it knows when it meets one it does not.
+#[test]
+fn the_schema_and_the_parser_know_the_same_names() {
+    let text = include_str!("../../tests/schema/script.schema.json");
+    let schema: Value = serde_json::from_str(text).unwrap();
+    let at = |inner: Value| json!({"dialect": "gemini", "steps": [inner]});
+    let wrong = json!({"?": 0});
+    for (definition, provider) in [
+        ("provider", json!({"dialect": "gemini", "?": 0})),
+        ("reply", json!({"dialect": "gemini", "reply": wrong})),
+        ("latency", json!({"dialect": "gemini", "latency": wrong})),
+        ("limits", json!({"dialect": "gemini", "limits": wrong})),
+        ("phase", json!({"dialect": "gemini", "phases": [wrong]})),
+        ("random", json!({"dialect": "gemini", "random": [wrong]})),
+        ("step", at(wrong.clone())),
+        ("step/properties/fault", at(json!({"fault": "?"}))),
+        ("step/properties/error", at(json!({"error": "?"}))),
+    ] {
+        let node = schema.pointer(&format!("/$defs/{definition}")).unwrap();
+        let mut listed: Vec<String> = match node.get("enum") {
+            Some(names) => serde_json::from_value(names.clone()).unwrap(),
+            None => node["properties"].as_object().unwrap().keys().cloned().collect(),
+        };
+        let text = json!({"providers": {"p": provider}}).to_string();
+        let message = Script::from_json(&text).unwrap_err().message;
+        let mut known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+        known.sort_unstable();
+        listed.sort_unstable();
+        assert_eq!(known, listed, "{definition}: {message}");
+    }
+}
+
+/// All of a folder of recordings, where `HOTSPARE_FIXTURES` names one: each is served whole, in both ways to run.
+#[tokio::test]
+async fn every_recording_at_hand_can_be_served() {
+    let Some(folder) = std::env::var_os("HOTSPARE_FIXTURES").map(std::path::PathBuf::from) else {
+        return;
+    };
+    for dialect in ["openai_chat", "anthropic_messages", "gemini"] {
+        let played = script(json!({"providers": {"p": {"dialect": dialect, "replay": folder}}}));
+        let simulator = Simulator::start(played.clone()).await.unwrap();
+        let transport = SimTransport::new(played);
+        for stream in [false, true] {
+            let (path, body) = chat(dialect, stream);
+            for _ in 0..60 {
+                let near = in_process(&transport, "p", &path, &[], &body, LONG).await;
+                let far = over_tcp(&simulator, "p", &path, &[], &body, LONG).await;
+                assert_eq!((near.ending, far.ending), (Ending::Complete, Ending::Complete));
+                assert!(near.header("x-hotspare-fixture").is_some());
+                assert_eq!(near.body, far.body);
+            }
+        }
     }
 }

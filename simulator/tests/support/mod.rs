@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub(crate) enum Ending {
     /// No connection.
     Refused,
     /// The connection broke before the whole head.
@@ -25,11 +25,11 @@ pub enum Ending {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outcome {
-    pub status: Option<u16>,
-    pub headers: HeaderMap,
-    pub body: Vec<u8>,
-    pub ending: Ending,
+pub(crate) struct Outcome {
+    pub(crate) status: Option<u16>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+    pub(crate) ending: Ending,
 }
 
 impl Outcome {
@@ -42,21 +42,21 @@ impl Outcome {
         }
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
 }
 
 /// A chat request of a dialect: its path under the base URL, and its body.
-pub fn chat(dialect: &str, stream: bool) -> (String, String) {
+pub(crate) fn chat(dialect: &str, stream: bool) -> (String, String) {
     let body = format!(r#"{{"model":"m","stream":{stream}}}"#);
     match dialect {
         "openai_chat" => ("/chat/completions".to_owned(), body),
@@ -69,7 +69,7 @@ pub fn chat(dialect: &str, stream: bool) -> (String, String) {
     }
 }
 
-pub fn key_header(dialect: &str, key: &str) -> (&'static str, String) {
+pub(crate) fn key_header(dialect: &str, key: &str) -> (&'static str, String) {
     match dialect {
         "openai_chat" => ("authorization", format!("Bearer {key}")),
         "anthropic_messages" => ("x-api-key", key.to_owned()),
@@ -77,16 +77,16 @@ pub fn key_header(dialect: &str, key: &str) -> (&'static str, String) {
     }
 }
 
-pub fn script(json: serde_json::Value) -> Script {
+pub(crate) fn script(json: serde_json::Value) -> Script {
     Script::from_json(&json.to_string()).unwrap()
 }
 
-pub fn address(simulator: &Simulator, provider: &str) -> String {
+pub(crate) fn address(simulator: &Simulator, provider: &str) -> String {
     let url = url::Url::parse(simulator.url(provider).unwrap()).unwrap();
     format!("127.0.0.1:{}", url.port().unwrap())
 }
 
-pub fn request_bytes(method: &str, url: &str, headers: &[(&str, String)], body: &str) -> Vec<u8> {
+pub(crate) fn request_bytes(method: &str, url: &str, headers: &[(&str, String)], body: &str) -> Vec<u8> {
     let url = url::Url::parse(url).unwrap();
     let target = match url.query() {
         Some(query) => format!("{}?{query}", url.path()),
@@ -103,7 +103,7 @@ pub fn request_bytes(method: &str, url: &str, headers: &[(&str, String)], body: 
 }
 
 /// Reads one response; `patience` is how long it may take before it counts as waiting.
-pub async fn read_response(stream: &mut TcpStream, patience: Duration) -> Outcome {
+pub(crate) async fn read_response(stream: &mut TcpStream, patience: Duration) -> Outcome {
     let mut input = Vec::new();
     let silence = tokio::time::sleep(patience);
     tokio::pin!(silence);
@@ -173,7 +173,7 @@ fn decode(input: &[u8]) -> Outcome {
 }
 
 /// One request on a connection of its own.
-pub async fn over_tcp(
+pub(crate) async fn over_tcp(
     simulator: &Simulator,
     provider: &str,
     path: &str,
@@ -193,7 +193,12 @@ pub async fn over_tcp(
     read_response(&mut stream, patience).await
 }
 
-pub fn in_process_request(provider: &str, path: &str, headers: &[(&str, String)], body: &str) -> HttpRequest {
+pub(crate) fn in_process_request(
+    provider: &str,
+    path: &str,
+    headers: &[(&str, String)],
+    body: &str,
+) -> HttpRequest {
     let mut map = HeaderMap::new();
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
@@ -208,7 +213,7 @@ pub fn in_process_request(provider: &str, path: &str, headers: &[(&str, String)]
 }
 
 /// One request without a socket.
-pub async fn in_process(
+pub(crate) async fn in_process(
     transport: &SimTransport,
     provider: &str,
     path: &str,
@@ -249,7 +254,7 @@ pub async fn in_process(
 }
 
 /// The journal once every exchange has ended.
-pub async fn settled(simulator: &Simulator) -> Vec<JournalEntry> {
+pub(crate) async fn settled(simulator: &Simulator) -> Vec<JournalEntry> {
     let all_ended = async {
         loop {
             let journal = simulator.journal();
@@ -265,4 +270,4 @@ pub async fn settled(simulator: &Simulator) -> Vec<JournalEntry> {
 }
 
 /// Long enough that silence means silence.
-pub const LONG: Duration = Duration::from_secs(20);
+pub(crate) const LONG: Duration = Duration::from_secs(20);
