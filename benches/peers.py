@@ -1,6 +1,7 @@
-"""One Python workload of one peer, in a process of its own: `peers.py PEER WORKLOAD COUNT URL [URL2]` prints a line of JSON.
+"""One Python workload of one peer, in a process of its own: `peers.py PEER WORKLOAD COUNT URL [URL2]`. Prints JSON.
 
-Peers: hotspare-sync, hotspare-async, openai-sync, openai-async. Workloads: call, concurrent (64 at once), stream, failover.
+Peers: hotspare-sync, hotspare-async, openai-sync, openai-async.
+Workloads: call, concurrent (64 at once), stream, failover.
 """
 
 from __future__ import annotations
@@ -24,7 +25,10 @@ def cpu() -> float:
 
 def config(urls: list[str]) -> dict[str, Any]:
     providers = {f"p{i}": {"dialect": "openai_chat", "base_url": url, "keys": ["key"]} for i, url in enumerate(urls)}
-    return {"providers": providers, "routes": {"default": {"targets": [f"{name}/gpt-4o-mini" for name in providers]}}}
+    return {
+        "providers": providers,
+        "routes": {"default": {"targets": [f"{name}/gpt-4o-mini" for name in providers]}},
+    }
 
 
 class Sync:

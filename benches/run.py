@@ -50,7 +50,11 @@ WORKLOADS: dict[str, tuple[str, tuple[str, ...], dict[str, int]]] = {
     "call": ("a call", (*RUST, *SYNC, *ASYNC), {"fast": 4000, "slow": 200}),
     "concurrent": ("a call, 64 at once", (*RUST, *ASYNC), {"fast": 6400, "slow": 320}),
     "stream": ("a stream chunk (200 a stream)", (*RUST, *SYNC, *ASYNC), {"fast": 100, "slow": 10}),
-    "failover": ("a call whose first target answers 500", (*RUST, *SYNC, *ASYNC), {"fast": 2000, "slow": 100}),
+    "failover": (
+        "a call whose first target answers 500",
+        (*RUST, *SYNC, *ASYNC),
+        {"fast": 2000, "slow": 100},
+    ),
 }
 
 
@@ -110,10 +114,14 @@ def run(urls: dict[str, str]) -> None:
         print(f"  {'':<28}{'CPU µs':>10}{'× reqwest':>11}{'wall µs':>10}{'p50 µs':>10}")
         for peer in peers:
             found = {
-                name: statistics.median(one[name] for one in rounds[peer]) if rounds[peer][0][name] is not None else None
+                name: statistics.median(one[name] for one in rounds[peer])
+                if rounds[peer][0][name] is not None
+                else None
                 for name in ("cpu_us", "wall_us", "p50_us")
             }
-            ratios = [mine["cpu_us"] / base["cpu_us"] for mine, base in zip(rounds[peer], rounds["reqwest"], strict=True)]
+            ratios = [
+                mine["cpu_us"] / base["cpu_us"] for mine, base in zip(rounds[peer], rounds["reqwest"], strict=True)
+            ]
             medians |= {(workload, peer, name): value for name, value in found.items()}
             cells = f"{show(found['cpu_us']):>10}{statistics.median(ratios):>10.2f}×"
             print(f"  {NAMES[peer]:<28}{cells}{show(found['wall_us']):>10}{show(found['p50_us']):>10}")

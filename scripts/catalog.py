@@ -14,9 +14,10 @@ import re
 import subprocess
 import sys
 import tempfile
-import tomllib
 import zipfile
 from pathlib import Path
+
+import tomllib
 
 ROOT = Path(__file__).resolve().parent.parent
 OVERLAY = ROOT / "scripts" / "catalog-overlay.toml"
@@ -159,9 +160,7 @@ def main():
     day = parser.parse_args().date
     with tempfile.TemporaryDirectory() as directory:
         code, genai_version = fetch("genai-prices", "genai_prices/data.py", directory)
-        limits, litellm_version = fetch(
-            "litellm", "litellm/model_prices_and_context_window_backup.json", directory
-        )
+        limits, litellm_version = fetch("litellm", "litellm/model_prices_and_context_window_backup.json", directory)
     tree = ast.parse(code)
     (listing,) = [s.value for s in tree.body if isinstance(s, ast.AnnAssign) and s.target.id == "providers"]
     genai = {provider["id"]: provider["models"] for provider in value(listing)}

@@ -1,7 +1,8 @@
 """Prints scenario × language × mode from the runners' reports, and fails on an empty or failed cell.
 
-A runner writes target/scenario-matrix/<language>.json: {"columns": [...], "results": {scenario: {column: "ok" | "failed: …"}}}.
-A column is "<mode> <how>", and a scenario's `modes` say which modes it has: a cell of another mode is shown as "·".
+A runner writes target/scenario-matrix/<language>.json:
+{"columns": [...], "results": {scenario: {column: "ok" | "failed: …"}}}. A column is "<mode> <how>", and a scenario's
+`modes` say which modes it has: a cell of another mode is shown as "·".
 """
 
 from __future__ import annotations
@@ -42,11 +43,12 @@ def main() -> int:
                     if result != "ok":
                         problems.append(f"{name}: {language} {column}: {result}")
     width = max(map(len, scenarios), default=0)
-    for depth, line in enumerate(zip(*(column.split() for column in header), strict=False)):
-        print(" " * width, *(f"{word:>8}" for word in line), sep=" " if depth else " ")
+    for line in zip(*(column.split() for column in header), strict=True):
+        print(" " * width, *(f"{word:>8}" for word in line))
     for name, cells in rows.items():
         print(f"{name:<{width}}", *(f"{cell:>8}" for cell in cells))
-    print(f"\n{len(scenarios)} scenarios, {sum(cell == 'ok' for cells in rows.values() for cell in cells)} cells ok")
+    ok = sum(cell == "ok" for cells in rows.values() for cell in cells)
+    print(f"\n{len(scenarios)} scenarios, {ok} cells ok")
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0

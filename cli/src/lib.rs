@@ -2,6 +2,7 @@
 
 mod chat;
 mod check;
+mod simulate;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -20,6 +21,7 @@ struct Cli {
 enum Command {
     Chat(chat::Args),
     Check(check::Args),
+    Simulate(simulate::Args),
 }
 
 /// Runs the command line, program name first, and gives the exit code: 0 when all went well, 1 when it did not, 2
@@ -41,8 +43,12 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> u8 {
         match cli.command {
             Command::Chat(args) => told(chat::run(args).await),
             Command::Check(args) => told(check::run(args).await),
+            Command::Simulate(args) => simulate::run(args)
+                .await
+                .map_or_else(|problem| fail(&problem), |()| 0),
         }
     });
+    // A read of standard input cannot be called off, and must not keep the process.
     runtime.shutdown_background();
     code
 }

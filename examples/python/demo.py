@@ -20,12 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hotspare
 from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
-
-import hotspare
 
 TARGETS = ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.5-flash"]
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
@@ -54,7 +53,11 @@ def script() -> dict[str, Any]:
             "latency": {"head": "5ms", "first_token": first_token, "gap": "8ms", "jitter": 0.3},
         }
 
-    vendors = {"openai": vendor("openai", "50ms"), "anthropic": vendor("anthropic", "70ms"), "gemini": vendor("gemini", "60ms")}
+    vendors = {
+        "openai": vendor("openai", "50ms"),
+        "anthropic": vendor("anthropic", "70ms"),
+        "gemini": vendor("gemini", "60ms"),
+    }
     vendors["openai"]["phases"] = [{"from": start, "until": end, "step": step} for start, end, _, step in DAY]
     return {"seed": 1, "providers": vendors}
 
@@ -206,7 +209,13 @@ async def news(board: Board) -> None:
 
 
 def settings(targets: list[str], providers: dict[str, Any]) -> dict[str, Any]:
-    timeouts = {"total": "10s", "first_token": "800ms", "attempt": "1.2s", "idle": "800ms", "connect": "500ms"}
+    timeouts = {
+        "total": "10s",
+        "first_token": "800ms",
+        "attempt": "1.2s",
+        "idle": "800ms",
+        "connect": "500ms",
+    }
     if not providers:
         timeouts = {"total": "60s"}
     routes = {"default": {"targets": targets, "timeouts": timeouts}}

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from hotspare.simulator import Simulator
 
 CANARY = "canary-0f8e7d6c5b4a39281706"
@@ -30,7 +29,11 @@ class Lab:
         self.simulator = Simulator({"providers": providers})
         self.config: dict[str, Any] = {
             "providers": {
-                name: {"dialect": "openai_chat", "base_url": self.simulator.url(name), "keys": [f"{CANARY}-{name}"]}
+                name: {
+                    "dialect": "openai_chat",
+                    "base_url": self.simulator.url(name),
+                    "keys": [f"{CANARY}-{name}"],
+                }
                 for name in steps
             },
             "routes": {"default": {"targets": [f"{name}/m" for name in steps]}},

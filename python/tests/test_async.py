@@ -10,10 +10,9 @@ import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import hotspare
 import pytest
 from conftest import HANG, SLOW, Lab
-
-import hotspare
 from hotspare import AsyncClient
 
 Start = Callable[..., Lab]

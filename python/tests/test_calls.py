@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import hotspare
 import pytest
 from conftest import SLOW, Lab
-
-import hotspare
 from hotspare import Client
 from hotspare.simulator import Simulator
 
@@ -33,7 +32,13 @@ def test_a_reply_has_its_fields(lab: Start) -> None:
     assert reply.elapsed > 0
     assert reply.created > 1_700_000_000
     first, last = reply.trail[0], reply.trail[-1]
-    assert (first.target, first.code, first.status, first.phase, first.sent) == ("a/m", "server", 500, "head", "yes")
+    assert (first.target, first.code, first.status, first.phase, first.sent) == (
+        "a/m",
+        "server",
+        500,
+        "head",
+        "yes",
+    )
     assert first.message
     assert first.key != last.key
     assert (last.target, last.code, last.next, last.message) == ("b/m", "ok", "finish", None)
@@ -180,7 +185,11 @@ def test_configs(lab: Start, tmp_path: Path) -> None:
         with pytest.raises(RuntimeError, match="closed"):
             client.chat("hi")
     assert Client(targets=["openai/gpt-4o-mini"])
-    arguments: list[dict[str, Any]] = [{}, {"config": "x", "targets": ["x"]}, {"targets": "openai/gpt-4o-mini"}]
+    arguments: list[dict[str, Any]] = [
+        {},
+        {"config": "x", "targets": ["x"]},
+        {"targets": "openai/gpt-4o-mini"},
+    ]
     for wrong in arguments:
         with pytest.raises(TypeError):
             Client(**wrong)

@@ -6,10 +6,9 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
+import hotspare
 import pytest
 from conftest import Lab
-
-import hotspare
 from hotspare import _native
 
 
@@ -63,7 +62,10 @@ STEPS: list[tuple[dict[str, Any], type[hotspare.HotspareError], dict[str, Any]]]
 
 @pytest.mark.parametrize(("step", "expected", "fields"), STEPS)
 def test_failures_raise_their_class(
-    lab: Callable[..., Lab], step: dict[str, Any], expected: type[hotspare.HotspareError], fields: dict[str, Any]
+    lab: Callable[..., Lab],
+    step: dict[str, Any],
+    expected: type[hotspare.HotspareError],
+    fields: dict[str, Any],
 ) -> None:
     started = lab(a=[{**step, "repeat": 9}])
     with pytest.raises(hotspare.HotspareError) as caught:

@@ -1,221 +1,249 @@
-"""Runs every `tests/scenarios/*.json` through `Client` and `AsyncClient`, and leaves a report for the matrix."""
+"""Runs every `tests/scenarios/*.json` through the Python client, sync and async, and leaves a report for the matrix."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import time
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import pytest
+from typing import Any, cast
 
 import hotspare
+import pytest
 from hotspare.simulator import Simulator
 
-ROOT = Path(__file__).parent.parent.parent
-SCENARIOS: dict[str, dict[str, Any]] = {
-    path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "tests" / "scenarios").glob("*.json"))
-}
-COLUMNS = ["chat sync", "chat async", "stream sync", "stream async"]
-AT_ONCE = 6
+ROOT = Path(__file__).resolve().parents[2]
+SCENARIOS = {path.stem: json.loads(path.read_text()) for path in sorted((ROOT / "tests" / "scenarios").glob("*.json"))}
+WAYS = ("sync", "async")
+RESULTS: dict[str, dict[str, str]] = {}
+# How much longer than said a call may take: the machine may be busy.
 GRACE = 3.0
-"""How much longer than said a call may take in real time: the machine may be busy."""
 
+Json = dict[str, Any]
 Came = hotspare.Reply | hotspare.HotspareError | None
-"""What a call came to; None: it was cancelled."""
 
 
-class Cancelled(Exception):
-    """Raised by the alarm that cancels a sync call, as Ctrl-C would."""
+def cases() -> list[Any]:
+    return [
+        pytest.param(name, mode, way, id=f"{name}-{mode}-{way}")
+        for name, scenario in SCENARIOS.items()
+        for mode in scenario["modes"]
+        for way in WAYS
+    ]
 
 
-def filled(value: Any, url: Callable[[str], str]) -> Any:
+@pytest.fixture(scope="module", autouse=True)
+def report() -> Any:
+    yield
+    folder = ROOT / "target" / "scenario-matrix"
+    folder.mkdir(parents=True, exist_ok=True)
+    columns = [f"{mode} {way}" for mode in ("chat", "stream") for way in WAYS]
+    (folder / "python.json").write_text(json.dumps({"columns": columns, "results": RESULTS}))
+
+
+@pytest.mark.parametrize(("name", "mode", "way"), cases())
+def test_scenario(name: str, mode: str, way: str) -> None:
+    cell = RESULTS.setdefault(name, {})
+    cell[f"{mode} {way}"] = "failed"
+    run(SCENARIOS[name], mode, way)
+    cell[f"{mode} {way}"] = "ok"
+
+
+def run(scenario: Json, mode: str, way: str) -> None:
+    with Simulator(scenario["script"]) as simulator:
+        config = with_urls(scenario["config"], simulator.url)
+        if way == "sync":
+            with hotspare.Client(config) as client:
+                for call in scenario["calls"]:
+                    time.sleep(call.get("after", 0))
+                    check(call, mode, lambda call=call: sync_call(client, call, mode))
+        else:
+            asyncio.run(async_calls(config, scenario["calls"], mode))
+        check_server(scenario.get("server", {}), simulator)
+
+
+def with_urls(value: Any, url: Callable[[str], str]) -> Any:
     if isinstance(value, str):
         return url(value[1:]) if value.startswith("$") else value
     if isinstance(value, list):
-        return [filled(item, url) for item in value]  # pyright: ignore[reportUnknownVariableType]
+        return [with_urls(one, url) for one in cast(list[Any], value)]
     if isinstance(value, dict):
-        return {key: filled(item, url) for key, item in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        return {name: with_urls(one, url) for name, one in cast(Json, value).items()}
     return value
 
 
-def streamed(texts: Iterable[str], reply: hotspare.Reply | None) -> hotspare.Reply:
-    assert reply is not None, "the stream ended without a finish event or an error"
-    assert "".join(texts) == reply.text
+def arguments(call: Json) -> tuple[Any, Json]:
+    request = dict(call.get("request", {"messages": "Say hi"}))
+    return request.pop("messages"), request
+
+
+def check(call: Json, mode: str, make: Callable[[], Came]) -> None:
+    began = time.monotonic()
+    came = make()
+    compare(came, call, mode, time.monotonic() - began)
+
+
+def sync_call(client: hotspare.Client, call: Json, mode: str) -> Came:
+    messages, options = arguments(call)
+    cancel_after = call.get("cancel_after")
+    if cancel_after is not None:
+        return sync_cancelled(client, messages, options, mode, cancel_after)
+    try:
+        if mode == "chat":
+            return client.chat(messages, **options)
+        text = ""
+        with client.stream(messages, **options) as stream:
+            try:
+                for event in stream:
+                    text += event.text
+            except hotspare.StreamInterrupted as error:
+                assert error.partial.text == text, "the partial is what was delivered"
+                return error
+        return finished(stream.reply, text)
+    except hotspare.HotspareError as error:
+        return error
+
+
+def sync_cancelled(client: hotspare.Client, messages: Any, options: Json, mode: str, after: float) -> None:
+    """A sync caller goes away by an exception in the main thread, as Ctrl-C raises it."""
+    import _thread
+    import threading
+
+    timer = threading.Timer(after, _thread.interrupt_main)
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            if mode == "chat":
+                client.chat(messages, **options)
+            else:
+                with client.stream(messages, **options) as stream:
+                    for _ in stream:
+                        pass
+    finally:
+        timer.cancel()
+
+
+async def async_calls(config: Json, calls: list[Json], mode: str) -> None:
+    async with hotspare.AsyncClient(config) as client:
+        for call in calls:
+            await asyncio.sleep(call.get("after", 0))
+            began = time.monotonic()
+            made = async_call(client, call, mode)
+            if "cancel_after" in call:
+                try:
+                    came = await asyncio.wait_for(made, call["cancel_after"])
+                except asyncio.TimeoutError:
+                    came = None
+            else:
+                came = await made
+            compare(came, call, mode, time.monotonic() - began)
+
+
+async def async_call(client: hotspare.AsyncClient, call: Json, mode: str) -> Came:
+    messages, options = arguments(call)
+    try:
+        if mode == "chat":
+            return await client.chat(messages, **options)
+        text = ""
+        async with client.stream(messages, **options) as stream:
+            try:
+                async for event in stream:
+                    text += event.text
+            except hotspare.StreamInterrupted as error:
+                assert error.partial.text == text, "the partial is what was delivered"
+                return error
+        return finished(stream.reply, text)
+    except hotspare.HotspareError as error:
+        return error
+
+
+def finished(reply: hotspare.Reply | None, text: str) -> hotspare.Reply:
+    assert reply is not None
+    assert reply.text == text, "the events add up to the reply"
     return reply
 
 
-def interrupted(texts: Iterable[str], error: hotspare.HotspareError) -> hotspare.HotspareError:
-    assert "".join(texts) == (error.partial.text if error.partial else "")
-    return error
-
-
-def call_sync(client: hotspare.Client, stream: bool, request: dict[str, Any], cancel_after: float | None) -> Came:
-    def alarm(*_: object) -> None:
-        raise Cancelled
-
-    texts: list[str] = []
-    if cancel_after is not None:
-        signal.signal(signal.SIGALRM, alarm)
-        signal.setitimer(signal.ITIMER_REAL, cancel_after)
-    try:
-        if not stream:
-            return client.chat(**request)
-        events = client.stream(**request)
-        texts.extend(event.text for event in events)
-        return streamed(texts, events.reply)
-    except Cancelled:
-        return None
-    except hotspare.HotspareError as error:
-        return interrupted(texts, error) if stream else error
-    finally:
-        if cancel_after is not None:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-
-
-async def call_async(
-    client: hotspare.AsyncClient, stream: bool, request: dict[str, Any], cancel_after: float | None
-) -> Came:
-    texts: list[str] = []
-
-    async def call() -> hotspare.Reply:
-        if not stream:
-            return await client.chat(**request)
-        events = client.stream(**request)
-        async for event in events:
-            texts.append(event.text)
-        return streamed(texts, events.reply)
-
-    try:
-        return await asyncio.wait_for(call(), cancel_after)
-    except hotspare.HotspareError as error:
-        return interrupted(texts, error) if stream else error
-    except asyncio.TimeoutError:
-        return None
-
-
-def compare(came: Came, took: float, expect: dict[str, Any]) -> None:
-    least, most = expect.get("elapsed", (0, float("inf")))
-    assert least - 0.002 <= took <= most + GRACE, f"it took {took:.3f} s"
-    if came is None:
-        assert expect.get("cancelled"), "it was cancelled"
+def compare(came: Came, call: Json, mode: str, took: float) -> None:
+    expect = {**call["expect"], **call.get(f"expect_{mode}", {})}
+    if "elapsed" in expect:
+        least, most = expect["elapsed"]
+        assert least - 0.002 <= took <= most + GRACE
+    if expect.get("cancelled"):
+        assert came is None
         return
-    assert not expect.get("cancelled"), f"it was not cancelled: {came!r}"
-    if isinstance(came, hotspare.Reply):
-        assert "error" not in expect, f"it was answered: {came!r}"
-        for key, name in {"finish": "finish_reason"}.items() | {
-            (key, key) for key in ("text", "reasoning", "refusal", "target")
-        }:
-            if key in expect:
-                assert getattr(came, name) == expect[key], name
-        if "tool_calls" in expect:
-            calls = [{"name": call.name, "arguments": call.arguments} for call in came.tool_calls]
-            assert calls == expect["tool_calls"]
-        for name, count in expect.get("usage", {}).items():
-            assert getattr(came.usage, name) == count, name
-    else:
-        assert "error" in expect, f"it failed: {came!r}"
+    if "error" in expect:
+        assert isinstance(came, hotspare.HotspareError), f"answered: {came!r}"
         compare_error(came, expect["error"])
-    if "attempts" in expect:
-        wanted = expect["attempts"]
-        assert [(one.target, one.code) for one in came.trail] == [(one["target"], one["code"]) for one in wanted]
-        for attempt, one in zip(came.trail, wanted, strict=True):
-            for name in ("status", "next"):
-                if one.get(name) is not None:
-                    assert getattr(attempt, name) == one[name], name
-            least, most = one.get("wait", (0, float("inf")))
-            assert least <= attempt.wait <= most, "wait"
+        compare_trail(came.trail, expect)
+        return
+    if isinstance(came, hotspare.HotspareError):
+        raise came
+    assert came is not None
+    for name in ("text", "reasoning", "refusal", "target"):
+        if name in expect:
+            assert getattr(came, name) == expect[name]
+    if "finish" in expect:
+        assert came.finish_reason == expect["finish"]
+    if "tool_calls" in expect:
+        assert [{"name": one.name, "arguments": one.arguments} for one in came.tool_calls] == expect["tool_calls"]
+    for name, count in expect.get("usage", {}).items():
+        assert getattr(came.usage, name) == count
+    compare_trail(came.trail, expect)
 
 
-def compare_error(error: hotspare.HotspareError, wanted: dict[str, Any]) -> None:
-    code = wanted["class"] if wanted["kind"] == "failed" else wanted["kind"]
-    names = {value: key for key, value in vars(hotspare).items() if isinstance(value, type)}
-    assert (error.code, names[type(error)]) == (code, dict(hotspare._native.exceptions())[code])
-    assert error.class_ == wanted.get("class", error.class_)
-    assert error.status == wanted.get("status", error.status)
-    if "retry_after" in wanted:
-        least, most = wanted["retry_after"]
+KINDS: dict[str, type[hotspare.HotspareError]] = {
+    "all_targets_failed": hotspare.AllTargetsFailed,
+    "stream_interrupted": hotspare.StreamInterrupted,
+    "failed": hotspare.HotspareError,
+}
+
+
+def compare_error(error: hotspare.HotspareError, expect: Json) -> None:
+    assert isinstance(error, KINDS[expect["kind"]])
+    if expect["kind"] == "failed":
+        assert not isinstance(error, (hotspare.AllTargetsFailed, hotspare.StreamInterrupted))
+    if "class" in expect:
+        assert error.class_ == expect["class"]
+    if "status" in expect:
+        assert error.status == expect["status"]
+    if "retry_after" in expect:
+        least, most = expect["retry_after"]
         assert error.retry_after is not None
         assert least <= error.retry_after <= most
-    if "partial" in wanted:
-        assert error.partial is not None
-        assert error.partial.text == wanted["partial"]
-    assert wanted.get("names", "") in str(error)
+    if "partial" in expect:
+        assert isinstance(error, hotspare.StreamInterrupted)
+        assert error.partial.text == expect["partial"]
+    assert expect.get("names", "") in str(error)
 
 
-def seen(simulator: Simulator, wanted: dict[str, dict[str, int]]) -> None:
-    """What the providers saw. A disconnect is noticed a moment later."""
-    until = time.monotonic() + 2
+def compare_trail(trail: Any, expect: Json) -> None:
+    if "attempts" not in expect:
+        return
+    assert [(one.target, one.code) for one in trail] == [(one["target"], one["code"]) for one in expect["attempts"]]
+    for attempt, wanted in zip(trail, expect["attempts"], strict=True):
+        if "status" in wanted:
+            assert attempt.status == wanted["status"]
+        if "next" in wanted:
+            assert attempt.next == wanted["next"]
+        if "wait" in wanted:
+            assert wanted["wait"][0] <= attempt.wait <= wanted["wait"][1]
+
+
+def check_server(expect: Json, simulator: Simulator) -> None:
+    """A disconnect is noticed a moment later."""
+    deadline = time.monotonic() + 5
     while True:
-        found: dict[str, dict[str, int]] = {}
-        for provider in wanted:
-            ends = [entry["end"] for entry in simulator.journal(provider)]
-            counts = {"requests": len(ends), "disconnected": ends.count("client_disconnected")}
-            found[provider] = {name: counts[name] for name in wanted[provider]}
-        if found == wanted or time.monotonic() > until:
-            assert found == wanted
+        try:
+            for provider, wanted in expect.items():
+                entries = [entry for entry in simulator.journal() if entry["provider"] == provider]
+                if "requests" in wanted:
+                    assert len(entries) == wanted["requests"]
+                if "disconnected" in wanted:
+                    left = [entry for entry in entries if entry["end"] == "client_disconnected"]
+                    assert len(left) == wanted["disconnected"]
             return
-        time.sleep(0.02)
-
-
-def run(scenario: dict[str, Any], column: str) -> None:
-    mode, way = column.split()
-    with Simulator(scenario["script"]) as simulator:
-        config = filled(scenario["config"], simulator.url)
-        client: Any = (hotspare.Client if way == "sync" else hotspare.AsyncClient)(config)
-        for call in scenario["calls"]:
-            time.sleep(call.get("after", 0))
-            request = {"messages": "Say hi", **call.get("request", {})}
-            began = time.monotonic()
-            arguments = (client, mode == "stream", request, call.get("cancel_after"))
-            came = call_sync(*arguments) if way == "sync" else asyncio.run(call_async(*arguments))
-            took = time.monotonic() - began
-            compare(came, took, {**call["expect"], **call.get(f"expect_{mode}", {})})
-        seen(simulator, scenario.get("server", {}))
-
-
-def outcome(cell: tuple[str, str]) -> str:
-    name, column = cell
-    try:
-        run(SCENARIOS[name], column)
-    except Exception as error:
-        return f"failed: {error!r}"
-    return "ok"
-
-
-@pytest.fixture(scope="module")
-def results() -> dict[str, dict[str, str]]:
-    """Everything, some at once since most of it is waiting. Signals need the main thread."""
-    cells = [
-        (name, column) for name in SCENARIOS for column in COLUMNS if column.split()[0] in SCENARIOS[name]["modes"]
-    ]
-    alarms = [
-        cell
-        for cell in cells
-        if "sync" in cell[1].split() and any("cancel_after" in call for call in SCENARIOS[cell[0]]["calls"])
-    ]
-    results: dict[str, dict[str, str]] = {name: {} for name in SCENARIOS}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        rest = [cell for cell in cells if cell not in alarms]
-        for (name, column), result in zip(rest, pool.map(outcome, rest), strict=True):
-            results[name][column] = result
-    for name, column in alarms:
-        results[name][column] = outcome((name, column))
-    report = ROOT / "target" / "scenario-matrix" / "python.json"
-    report.parent.mkdir(parents=True, exist_ok=True)
-    report.write_text(json.dumps({"columns": COLUMNS, "results": results}))
-    return results
-
-
-def test_there_are_scenarios() -> None:
-    assert len(SCENARIOS) > 100
-
-
-@pytest.mark.parametrize("name", SCENARIOS)
-def test_scenario(name: str, results: dict[str, dict[str, str]]) -> None:
-    assert {column: result for column, result in results[name].items() if result != "ok"} == {}
-    assert results[name]
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)

@@ -9,10 +9,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+import hotspare
 import pytest
 from conftest import CANARY, Lab, run_python
-
-import hotspare
 
 
 def shown(error: BaseException) -> str:
@@ -35,7 +34,13 @@ def test_keys_do_not_show(
     texts = [repr(client), repr(client._native), repr(vars(hotspare.HotspareError("x")))]
 
     reply = call(client)
-    texts += [repr(reply), repr(reply.trail), str(reply.to_dict()), str(reply.to_openai()), str(pickle.dumps(reply))]
+    texts += [
+        repr(reply),
+        repr(reply.trail),
+        str(reply.to_dict()),
+        str(reply.to_openai()),
+        str(pickle.dumps(reply)),
+    ]
     assert reply.trail[0].key
 
     refused = hotspare.Client(wrong.config)

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from hotspare import _native
 
 PACKAGE = Path(__file__).parent.parent / "hotspare"
