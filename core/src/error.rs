@@ -44,11 +44,11 @@ impl ErrorKind {
     }
 }
 
-/// The error of every hotspare call. One line as `Display`; nothing is lost behind it.
-#[derive(Debug, Clone)]
+/// The error of every hotspare call. One line as `Display`; `Debug` adds a line for each attempt.
+#[derive(Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -222,6 +222,27 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.0.message, self.0.kind.as_str())?;
+        for (number, attempt) in self.0.trail.iter().enumerate() {
+            write!(
+                f,
+                "\n  {}. {} after {:.3} s: {}",
+                number + 1,
+                attempt.target,
+                attempt.ended,
+                attempt.code()
+            )?;
+            if let Some(failure) = attempt.failure() {
+                write!(f, ": {}", failure.message)?;
+            }
+            write!(f, " ({})", attempt.reason)?;
+        }
+        Ok(())
     }
 }
 

@@ -97,7 +97,8 @@ class Board:
         for attempt in trail:
             vendor = self.vendors[attempt.target]
             vendor.last = attempt.code
-            vendor.requests += attempt.status is not None or attempt.next != "finish"
+            # A target that was passed over (its key is limited) was not asked.
+            vendor.requests += attempt.phase != "encode"
 
     def reply(self, reply: hotspare.Reply) -> None:
         self.trail(reply.trail)
@@ -120,12 +121,13 @@ class Board:
 
     def table(self) -> Table:
         table = Table(title="hotspare demo", expand=False)
-        for name in ("target", "attempts", "answered", "last attempt", "p50"):
-            table.add_column(name, justify="left" if name in ("target", "last attempt") else "right")
+        for name in ("target", "requests", "answered", "state", "p50"):
+            table.add_column(name, justify="left" if name in ("target", "state") else "right")
         for target, vendor in self.vendors.items():
             p50 = f"{statistics.median(vendor.times) * 1000:.0f} ms" if vendor.times else "-"
-            style = "green" if vendor.last == "ok" else "" if vendor.last == "ready" else "red"
-            table.add_row(target, str(vendor.requests), str(vendor.answered), Text(vendor.last, style), p50)
+            state = {"ok": "answering", "ready": "standing by"}.get(vendor.last, f"failing: {vendor.last}")
+            style = {"ok": "green", "ready": "dim"}.get(vendor.last, "red")
+            table.add_row(target, str(vendor.requests), str(vendor.answered), Text(state, style), p50)
         return table
 
     def __rich__(self) -> Group:
@@ -144,7 +146,8 @@ class Board:
         if self.added:
             ordered = sorted(self.added)
             p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
-            added = f"{statistics.median(ordered) * 1000:.1f} ms p50, {p99 * 1000:.0f} ms p99, of {len(ordered)} failed-over calls"
+            p50 = statistics.median(ordered)
+            added = f"{p50 * 1000:.1f} ms p50, {p99 * 1000:.0f} ms p99, of {len(ordered)} failed-over calls"
             rows.add_row("added by failing over", added)
         unpriced = f" ({self.unpriced} answers of unknown price)" if self.unpriced else ""
         rows.add_row("cost", f"${self.cost:.5f}{unpriced}")

@@ -15,5 +15,5 @@ pub use client::{SharedClient, Source};
 pub use fork::{ForkGuard, generation};
 pub use queue::EventQueue;
 pub use record::{EXCEPTIONS, ErrorRecord, error_record, exception_name};
-pub use runtime::shutdown;
+pub use runtime::{is_exiting, shutdown};
 pub use task::{Task, guarded, spawn, spawn_then};

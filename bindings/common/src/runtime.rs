@@ -1,7 +1,8 @@
 //! The one Tokio runtime of the process, whatever languages live in it.
 
 use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use hotspare::{Error, Result};
@@ -45,11 +46,21 @@ pub(crate) fn handle() -> Result<&'static Handle> {
 /// Stops the runtime: every task is dropped, so every open connection closes. Waits for the worker threads, at most
 /// `timeout`. Later calls end as cancelled. Hosts call it once, when the process is about to go.
 pub fn shutdown(timeout: Duration) {
+    let _ = EXIT.set(thread::current().id());
     let Some(slot) = current() else { return };
     let runtime = slot.runtime.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(runtime) = runtime {
         runtime.shutdown_timeout(timeout);
     }
+}
+
+/// The thread that shuts the runtime down.
+static EXIT: OnceLock<ThreadId> = OnceLock::new();
+
+/// Whether another thread has begun to shut the process down. What fails from then on fails because of that, and says
+/// nothing about the call.
+pub fn is_exiting() -> bool {
+    EXIT.get().is_some_and(|exit| *exit != thread::current().id())
 }
 
 fn current() -> Option<&'static Slot> {

@@ -9,6 +9,7 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use hotspare::Result;
+use hotspare_bridge::is_exiting;
 use pyo3::prelude::*;
 
 use crate::errors::raise;
@@ -50,6 +51,11 @@ pub(crate) fn block_on<T: Send>(
         let mut gets_signals = true;
         loop {
             if let Poll::Ready(result) = future.as_mut().poll(&mut cx) {
+                while result.is_err() && is_exiting() {
+                    // Only daemon threads are left by now. As one that asks for the GIL would, it waits for the end,
+                    // and does not print an error that the end has made.
+                    thread::park();
+                }
                 return Ok(result);
             }
             while !parked.woken.swap(false, Ordering::Acquire) {
