@@ -57,9 +57,9 @@ lint: venv extension ## Every linter, warnings denied
 	@$(BIN)/ruff check $(PYTHON_SOURCES)
 	@$(BIN)/pyright -p python
 
-gen: venv extension ## Regenerate what is generated from the core
-	$(call say,regenerating)
-	@$(BIN)/python scripts/gen.py
+gen: ## Rewrite what is generated from the core (tests/schema)
+	$(call say,rewriting tests/schema)
+	@UPDATE_GOLDEN=1 cargo test -q -p hotspare --test golden
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
