@@ -30,13 +30,14 @@ TARGETS = ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5", "gemini/gemini-2.
 KEYS = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY", "gemini": "GEMINI_API_KEY"}
 DIALECTS = {"openai": "openai_chat", "anthropic": "anthropic_messages", "gemini": "gemini"}
 
-# What happens to the primary, in seconds since the start.
-DAY: list[tuple[float, float, str, dict[str, Any]]] = [
-    (4, 9, "answers 500 to everything", {"status": 500}),
-    (9, 15, "accepts calls and never answers", {"fault": "hang"}),
-    (15, 20, "refuses connections", {"fault": "refuse"}),
-    (20, 25, "cuts its answers off in the middle", {"fault": "cut", "after_chunks": 3}),
-    (25, 31, "limits our rate", {"error": "rate_limit", "headers": {"retry-after": "2"}}),
+# What happens to whom, in seconds since the start.
+DAY: list[tuple[str, float, float, str, dict[str, Any]]] = [
+    ("openai", 4, 9, "answers 500 to everything", {"status": 500}),
+    ("openai", 9, 15, "accepts calls and never answers", {"fault": "hang"}),
+    ("anthropic", 11, 14, "is overloaded meanwhile", {"error": "overloaded"}),
+    ("openai", 15, 20, "refuses connections", {"fault": "refuse"}),
+    ("openai", 20, 25, "cuts its answers off in the middle", {"fault": "cut", "after_chunks": 3}),
+    ("openai", 25, 31, "limits our rate", {"error": "rate_limit", "headers": {"retry-after": "2"}}),
 ]
 SECONDS = 36.0
 WORKERS = 8
@@ -58,7 +59,8 @@ def script() -> dict[str, Any]:
         "anthropic": vendor("anthropic", "70ms"),
         "gemini": vendor("gemini", "60ms"),
     }
-    vendors["openai"]["phases"] = [{"from": start, "until": end, "step": step} for start, end, _, step in DAY]
+    for name, start, end, _, step in DAY:
+        vendors[name].setdefault("phases", []).append({"from": start, "until": end, "step": step})
     return {"seed": 1, "providers": vendors}
 
 
@@ -85,7 +87,7 @@ class Board:
         self.cost = 0.0
         self.unpriced = 0
         self.current = targets[0]
-        self.lines: deque[Text] = deque(maxlen=12)
+        self.lines: list[Text] = []
 
     def say(self, text: str, style: str = "") -> None:
         line = Text(f"{time.monotonic() - self.began:6.1f} s  {text}", style=style)
@@ -132,9 +134,12 @@ class Board:
 
     def __rich__(self) -> Group:
         counts = f"sent {self.sent}  answered {self.answered}  lost {self.lost}"
-        return Group(self.table(), Text(counts, "bold"), *self.lines)
+        return Group(self.table(), Text(counts, "bold"), *self.lines[-16:])
 
     def summary(self) -> None:
+        if self.console.is_terminal:
+            # The live view is gone: what it told stays.
+            self.console.print(*self.lines, sep="\n")
         self.console.print()
         self.console.print(self.table())
         rows = Table(title="summary", show_header=False)
@@ -203,12 +208,11 @@ async def worker(client: hotspare.AsyncClient, board: Board, index: int) -> None
 
 
 async def news(board: Board) -> None:
-    for start, end, what, _ in DAY:
+    for name, start, _, what, _ in DAY:
         await asyncio.sleep(max(0.0, board.began + start - time.monotonic()))
-        board.say(f"{TARGETS[0]} {what}", "dim")
-        if end == DAY[-1][1]:
-            await asyncio.sleep(max(0.0, board.began + end - time.monotonic()))
-            board.say(f"{TARGETS[0]} is well again", "dim")
+        board.say(f"{name} {what}", "dim")
+    await asyncio.sleep(max(0.0, board.began + DAY[-1][2] - time.monotonic()))
+    board.say(f"{DAY[-1][0]} is well again", "dim")
 
 
 def settings(targets: list[str], providers: dict[str, Any]) -> dict[str, Any]:
