@@ -26,6 +26,8 @@ test-rust: ## Rust tests, fixtures and scenarios included
 	$(call say,Rust: unit tests$(,) recorded exchanges$(,) scenarios)
 	@rm -rf target/scenario-matrix
 	@$(CARGO_TEST)
+	$(call say,recorded exchanges: what was replayed)
+	@$(CARGO_TEST) -q --test fixtures --test recorded -- --nocapture
 
 test-python: venv extension ## Python tests
 	$(call say,Python: package$(,) binding and scenario tests)

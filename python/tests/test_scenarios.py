@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import hotspare
+import jsonschema
 import pytest
 from hotspare.simulator import Simulator
 
@@ -40,6 +41,12 @@ def report() -> Any:
     folder.mkdir(parents=True, exist_ok=True)
     columns = [f"{mode} {way}" for mode in ("chat", "stream") for way in WAYS]
     (folder / "python.json").write_text(json.dumps({"columns": columns, "results": RESULTS}))
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenario_has_its_shape(name: str) -> None:
+    schema = json.loads((ROOT / "tests" / "schema" / "scenario.schema.json").read_text())
+    jsonschema.validate(SCENARIOS[name], schema)
 
 
 @pytest.mark.parametrize(("name", "mode", "way"), cases())
