@@ -14,10 +14,16 @@ if ! command -v c++ >/dev/null; then
 fi
 host=$(rustc -vV | sed -n 's/^host: //p')
 export PATH="$tools/bin:$PATH" RUSTC_BOOTSTRAP=1
+log=$PWD/target/fuzz.log
 for target in $(cargo fuzz list); do
   echo "== fuzzing $target for $seconds s"
-  cargo fuzz run --target "$host" "$target" -- -max_total_time="$seconds" -max_len=65536 -print_final_stats=1 2>&1 |
-    grep -E '^(stat::number_of_executed_units|==|SUMMARY|Done)|panicked|Test unit' || true
-  [ "${PIPESTATUS[0]}" = 0 ] || { echo "fuzzing $target found something: see fuzz/artifacts/$target" >&2; exit 1; }
+  found=0
+  cargo fuzz run --target "$host" "$target" -- -max_total_time="$seconds" -max_len=65536 >"$log" 2>&1 || found=$?
+  grep -E '^Done|panicked' "$log" || true
+  if [ "$found" != 0 ]; then
+    tail -n 40 "$log" >&2
+    echo "fuzzing $target found something: see fuzz/artifacts/$target" >&2
+    exit 1
+  fi
 done
 echo "== every target ran $seconds s and found nothing"
