@@ -22,3 +22,8 @@ pub use config::Config;
 pub use engine::ChatStream;
 pub use error::{Error, ErrorKind, Result};
 pub use types::{ChatRequest, Message, Reply, StreamEvent};
+
+/// The README's Rust program compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
