@@ -138,7 +138,8 @@ impl Run {
     /// Books a failure and what the machine decides.
     pub(super) fn failed(&mut self, start: &Start, notes: Notes, failure: Failure, delivered: bool) {
         let now = self.world.clock.now();
-        let renewed = failure.class == FailureClass::Authentication && self.world.renew(start.key);
+        let renewed = failure.class == FailureClass::Authentication
+            && self.world.renew(start.key, notes.key.as_deref());
         let verdict = {
             let mut gates = self.world.gates();
             if !renewed && failure.sent != Sent::No {
@@ -162,7 +163,7 @@ impl Run {
         let now = self.world.clock.now();
         if let Refusal::Closed { key, gate } = refusal
             && gate.class == FailureClass::Authentication
-            && self.world.renew(*key)
+            && self.world.renew(*key, self.fingerprint(refusal).as_deref())
         {
             return;
         }
