@@ -121,11 +121,7 @@ impl Error {
             ErrorKind::AllTargetsFailed,
             format!("every target failed ({tried}); last: {}", last.message),
         );
-        // The soonest any target asked to be called again.
-        error.0.retry_after = trail
-            .iter()
-            .filter_map(|attempt| attempt.failure()?.retry_after)
-            .min();
+        error.0.retry_after = soonest(&trail);
         error.0.failure = Some(last);
         error.0.trail = trail;
         error
@@ -194,7 +190,8 @@ impl Error {
         self.0.failure.as_ref().and_then(|failure| failure.status)
     }
 
-    /// The soonest any target asked to be called again.
+    /// How long from now, the end of the request, until the first target that asked for a wait may be called again.
+    /// None when none asked.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -217,6 +214,25 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.0.message
     }
+}
+
+/// The soonest of the times targets asked for, each by its last word with each key, counted from the trail's end.
+fn soonest(trail: &Trail) -> Option<Duration> {
+    let end = trail.last()?.ended;
+    let mut seen = Vec::with_capacity(trail.len());
+    let mut waits = Vec::new();
+    for attempt in trail.iter().rev() {
+        let place = (&attempt.target, &attempt.key);
+        if seen.contains(&place) {
+            continue;
+        }
+        seen.push(place);
+        if let Some(asked) = attempt.failure().and_then(|failure| failure.retry_after) {
+            let since = Duration::try_from_secs_f64(end - attempt.ended).unwrap_or_default();
+            waits.push(asked.saturating_sub(since));
+        }
+    }
+    waits.into_iter().min()
 }
 
 impl fmt::Display for Error {
