@@ -1,4 +1,8 @@
 //! The engine against vendors that answer byte by byte, in virtual time.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test may panic outside its own function, too"
+)]
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -308,4 +312,15 @@ async fn what_was_begun_anew_before_anyone_saw_it_is_silent() {
     let mut stream = client.open(hi()).await.unwrap();
     assert_eq!(stream.target(), "openai/gpt-4o-mini");
     assert_eq!(stream.next().await.unwrap().unwrap().text(), "a");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_answers_than_a_reply_holds_are_not_paid_for() {
+    let request =
+        |n| ChatRequest::from_json(format!(r#"{{"messages": "hi", "n": {n}}}"#).as_bytes()).unwrap();
+    let (client, vendor) = client_of("sk-made-up", ONE, vec![(0, 200, &[], vec![Send(WHOLE)])]);
+    let error = client.send(request(2)).await.unwrap_err();
+    assert_eq!(error.class(), Some(FailureClass::InvalidRequest));
+    assert_eq!(vendor.calls.load(Ordering::Relaxed), 0);
+    client.send(request(1)).await.unwrap();
 }

@@ -53,6 +53,12 @@ impl Run {
                 "`messages`: at least one message is needed",
             ));
         }
+        if let Some(n) = request.extra.get("n").filter(|n| n.as_u64() != Some(1)) {
+            return Err(Error::invalid_request(format!(
+                "`n`: expected 1, since a reply holds one answer, found {}",
+                Failure::clean(&n.to_string())
+            )));
+        }
         let route = world.route(request.route.as_deref())?;
         let mut rules = route.rules(stream);
         if let Some(timeout) = request.timeout {

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::{JsonMap, Message, Tool, ToolChoice};
+use super::{JsonMap, Message, Tool, ToolChoice, only, only_in};
 
 /// A chat request, with OpenAI Chat Completions field names.
 ///
@@ -140,7 +140,7 @@ impl Stop {
 }
 
 /// What the answer must look like.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ResponseFormat {
     /// Text.
@@ -152,6 +152,37 @@ pub enum ResponseFormat {
         /// The schema.
         json_schema: JsonSchema,
     },
+    /// Any other type (`grammar`, `regex`), or one with fields we do not know, passed as it is to targets of the same
+    /// dialect.
+    #[serde(untagged)]
+    Other(JsonMap),
+}
+
+impl<'de> Deserialize<'de> for ResponseFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Schema {
+            json_schema: JsonSchema,
+        }
+        let map = JsonMap::deserialize(deserializer)?;
+        let kind = map
+            .get("type")
+            .and_then(Value::as_str)
+            .ok_or_else(|| serde::de::Error::missing_field("type"))?;
+        let known = &["name", "description", "schema", "strict"];
+        match kind {
+            "text" if only(&map, &["type"]) => Ok(Self::Text),
+            "json_object" if only(&map, &["type"]) => Ok(Self::JsonObject),
+            "json_schema" if only(&map, &["type", "json_schema"]) && only_in(&map, "json_schema", known) => {
+                let wire: Schema =
+                    serde_json::from_value(Value::Object(map)).map_err(serde::de::Error::custom)?;
+                Ok(Self::JsonSchema {
+                    json_schema: wire.json_schema,
+                })
+            }
+            _ => Ok(Self::Other(map)),
+        }
+    }
 }
 
 /// A named JSON Schema for the answer.
@@ -202,6 +233,100 @@ impl ReasoningEffort {
             Self::High => "high",
             Self::Xhigh => "xhigh",
             Self::Max => "max",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a request says comes out again as it went in, whatever we know of it.
+    #[test]
+    fn nothing_is_dropped() {
+        let part = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
+        let with = |field: &str, value: Value| {
+            let mut request = part(json!({"type": "text", "text": "a"}));
+            request[field] = value;
+            request
+        };
+        for request in [
+            part(json!({"type": "text", "text": "a", "annotations": [1]})),
+            part(json!({"type": "image_url", "image_url": {"url": "https://a", "detail": "low", "fps": 2}})),
+            part(json!({"type": "image_url", "image_url": {"url": "https://a"}, "min_pixels": 9})),
+            part(json!({"type": "input_audio", "input_audio": {"data": "", "format": "wav", "rate": 8}})),
+            part(json!({"type": "file", "file": {"file_id": "f", "file_url": "https://a"}})),
+            part(json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}})),
+            with(
+                "tools",
+                json!([{"type": "function", "function": {"name": "f", "examples": [1]}}]),
+            ),
+            with(
+                "tools",
+                json!([{"type": "function", "function": {"name": "f"}, "defer_loading": true}]),
+            ),
+            with("tools", json!([{"type": "web_search"}])),
+            with(
+                "tool_choice",
+                json!({"type": "function", "function": {"name": "f"}, "disable": true}),
+            ),
+            with(
+                "tool_choice",
+                json!({"type": "function", "function": {"name": "f"}}),
+            ),
+            with(
+                "response_format",
+                json!({"type": "json_object", "schema": {"type": "object"}}),
+            ),
+            with("response_format", json!({"type": "grammar", "grammar": "g"})),
+            with(
+                "response_format",
+                json!({"type": "json_schema", "json_schema": {"name": "a", "x": 1}}),
+            ),
+            with(
+                "response_format",
+                json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}),
+            ),
+            with("response_format", json!({"type": "text"})),
+            with("service_tier", json!("flex")),
+            json!({"messages": [{"role": "assistant", "content": "a",
+                "reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "s"}]}]}),
+            json!({"messages": [{"role": "assistant", "content": "a",
+                "reasoning_details": [{"dialect": "gemini", "text": "", "signature": "s"}]}]}),
+        ] {
+            let read: ChatRequest = serde_json::from_value(request.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&read).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn wrong_forms_of_what_we_know_are_refused() {
+        for (request, why) in [
+            (
+                r#"{"messages": "a", "response_format": {"type": "json_schema"}}"#,
+                "json_schema",
+            ),
+            (r#"{"messages": "a", "response_format": {}}"#, "type"),
+            (
+                r#"{"messages": "a", "tools": [{"type": "function"}]}"#,
+                "function",
+            ),
+            (
+                r#"{"messages": "a", "tool_choice": {"type": "function"}}"#,
+                "function.name",
+            ),
+            (
+                r#"{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "a"}]}]}"#,
+                "messages[0]",
+            ),
+            (r#"{"messages": "a"} {"messages": "b"}"#, "trailing"),
+        ] {
+            let error = ChatRequest::from_json(request.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(why), "{error}");
         }
     }
 }
