@@ -13,7 +13,8 @@ pub enum ErrorKind {
     Config,
     /// A failure class that ends the request where it happened: the class says which.
     Failed,
-    /// Every target of the plan was tried; the last failure is [`Error::failure`].
+    /// Every target of the plan was tried, or as many as `max_attempts` allows; the last failure is
+    /// [`Error::failure`].
     AllTargetsFailed,
     /// A stream broke after content had reached the caller; what had come is [`Error::partial`].
     StreamInterrupted,
@@ -109,9 +110,9 @@ impl Error {
         error
     }
 
-    /// Every target of the plan failed, the last with `last`.
+    /// Every target of the plan failed, the last with `last`, but for `untried` targets that `max_attempts` left no turn.
     #[must_use]
-    pub fn all_targets_failed(last: Failure, trail: Trail) -> Self {
+    pub fn all_targets_failed(last: Failure, trail: Trail, untried: usize) -> Self {
         let tried = trail
             .iter()
             .map(|attempt| format!("{} {}", attempt.target, attempt.code()))
@@ -119,7 +120,19 @@ impl Error {
             .join(", ");
         let mut error = Self::new(
             ErrorKind::AllTargetsFailed,
-            format!("every target failed ({tried}); last: {}", last.message),
+            match untried {
+                0 => format!("every target failed ({tried}); last: {}", last.message),
+                _ => format!(
+                    "{} attempts failed, all that `max_attempts` allows, and {untried} targets had no turn ({tried}); \
+                     last: {}",
+                    trail
+                        .iter()
+                        .filter_map(crate::types::Attempt::failure)
+                        .filter(|failure| failure.phase != Phase::Encode)
+                        .count(),
+                    last.message
+                ),
+            },
         );
         error.0.retry_after = soonest(&trail);
         error.0.failure = Some(last);

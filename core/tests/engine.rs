@@ -324,3 +324,30 @@ async fn more_answers_than_a_reply_holds_are_not_paid_for() {
     assert_eq!(vendor.calls.load(Ordering::Relaxed), 0);
     client.send(request(1)).await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_short_and_one_line() {
+    let wrong: &'static str = format!(r#"{{"choices": "{}"}}"#, "long\\n".repeat(100_000)).leak();
+    let client = client(ONE, vec![(0, 200, &[], vec![Send(wrong)])]);
+    let error = client.send(hi()).await.unwrap_err();
+    assert_eq!(error.class(), Some(FailureClass::Malformed));
+    assert!(error.message().len() < 700, "{}", error.message().len());
+    assert!(!error.message().contains('\n'));
+}
+
+#[tokio::test(start_paused = true)]
+async fn targets_that_had_no_turn_are_not_said_to_have_failed() {
+    let targets: Vec<String> = (0..6).map(|n| format!("\"openai/m{n}\"")).collect();
+    let client = client(&format!("[{}]", targets.join(",")), Vec::new());
+    let error = client.send(hi()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.trail().len()),
+        (ErrorKind::AllTargetsFailed, 4)
+    );
+    assert!(
+        error
+            .message()
+            .starts_with("4 attempts failed, all that `max_attempts` allows, and 2 targets had no turn"),
+        "{error}"
+    );
+}

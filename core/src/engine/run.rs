@@ -245,7 +245,9 @@ impl Run {
         };
         match ending {
             Ending::Failed | Ending::Interrupted => Error::failed(last, trail),
-            Ending::AllTargetsFailed | Ending::AttemptsExhausted => Error::all_targets_failed(last, trail),
+            Ending::AllTargetsFailed | Ending::AttemptsExhausted => {
+                Error::all_targets_failed(last, trail, self.machine.untried())
+            }
             Ending::DeadlineExceeded => deadline_error(&self.machine, trail),
         }
     }
