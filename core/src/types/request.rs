@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
 use super::{JsonMap, Message, Tool, ToolChoice, only, only_in};
@@ -10,10 +11,11 @@ use super::{JsonMap, Message, Tool, ToolChoice, only, only_in};
 /// Fields we do not know are kept in `extra` and passed to targets that speak `openai_chat`; at any other target they
 /// are an [`Unsupported`](super::FailureClass::Unsupported) failure that names the field, and the plan goes on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub struct ChatRequest {
     /// A route's name, or one target as `provider/model`. Default: the route named `default`.
-    #[serde(alias = "model", skip_serializing_if = "Option::is_none")]
+    /// `model` is another name of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
     /// Seconds the whole request may take, over the route's own `timeouts.total`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +24,8 @@ pub struct ChatRequest {
     #[serde(deserialize_with = "messages")]
     pub messages: Vec<Message>,
     /// Most output tokens, reasoning included. Default: the vendor's own; the catalog's where the vendor needs one.
-    #[serde(alias = "max_completion_tokens", skip_serializing_if = "Option::is_none")]
+    /// `max_completion_tokens` is another name of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
     /// 0–2.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +73,41 @@ pub struct ChatRequest {
     /// Fields we do not know. Nulls are not kept.
     #[serde(flatten, deserialize_with = "extra")]
     pub extra: JsonMap,
+}
+
+impl Serialize for ChatRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Other names are read here, and not by serde's `alias`, which takes a null beside a value for a field given twice.
+impl<'de> Deserialize<'de> for ChatRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut request = Self::deserialize(deserializer)?;
+        let extra = &mut request.extra;
+        other_name(extra, "model", "route", &mut request.route).map_err(serde::de::Error::custom)?;
+        let tokens = &mut request.max_tokens;
+        other_name(extra, "max_completion_tokens", "max_tokens", tokens).map_err(serde::de::Error::custom)?;
+        Ok(request)
+    }
+}
+
+/// Takes what came under the other name of a field.
+fn other_name<T: DeserializeOwned>(
+    extra: &mut JsonMap,
+    name: &str,
+    field: &str,
+    slot: &mut Option<T>,
+) -> Result<(), String> {
+    let Some(value) = extra.shift_remove(name) else {
+        return Ok(());
+    };
+    if slot.is_some() {
+        return Err(format!("`{name}` and `{field}` are the same; give one of them"));
+    }
+    *slot = Some(serde_json::from_value(value).map_err(|error| format!("`{name}`: {error}"))?);
+    Ok(())
 }
 
 impl ChatRequest {
@@ -302,6 +340,41 @@ mod tests {
     }
 
     #[test]
+    fn a_null_beside_the_other_name_of_a_field_says_nothing() {
+        for (request, tokens, route) in [
+            (
+                r#"{"messages": "a", "max_tokens": null, "max_completion_tokens": 5}"#,
+                Some(5),
+                None,
+            ),
+            (
+                r#"{"messages": "a", "max_completion_tokens": null, "max_tokens": 5}"#,
+                Some(5),
+                None,
+            ),
+            (
+                r#"{"messages": "a", "route": null, "model": "a/b"}"#,
+                None,
+                Some("a/b"),
+            ),
+        ] {
+            let read = ChatRequest::from_json(request.as_bytes()).unwrap();
+            assert_eq!(
+                (read.max_tokens, read.route.as_deref()),
+                (tokens, route),
+                "{request}"
+            );
+        }
+        for both in [
+            r#"{"messages": "a", "max_tokens": 4, "max_completion_tokens": 5}"#,
+            r#"{"messages": "a", "route": "a", "model": "b"}"#,
+        ] {
+            let error = ChatRequest::from_json(both.as_bytes()).unwrap_err();
+            assert!(error.message().contains("the same"), "{error}");
+        }
+    }
+
+    #[test]
     fn wrong_forms_of_what_we_know_are_refused() {
         for (request, why) in [
             (
@@ -320,6 +393,10 @@ mod tests {
             (
                 r#"{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "a"}]}]}"#,
                 "messages[0]",
+            ),
+            (
+                r#"{"messages": "a", "max_completion_tokens": "5"}"#,
+                "max_completion_tokens",
             ),
             (r#"{"messages": "a"} {"messages": "b"}"#, "trailing"),
         ] {
