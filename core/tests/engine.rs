@@ -351,3 +351,18 @@ async fn targets_that_had_no_turn_are_not_said_to_have_failed() {
         "{error}"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_calls_id_is_given_though_its_name_comes_later() {
+    let id = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"tool_calls\": [{\"index\": 0, \"id\": \"c\"}]}}]}\n\n";
+    let name = "data: {\"choices\": [{\"index\": 0, \"delta\": {\"tool_calls\": [{\"index\": 0, \"function\": {\"name\": \"f\"}}]}}]}\n\n";
+    let client = client(ONE, vec![(0, 200, &[], vec![Send(id), Send(name), Send(END)])]);
+    let mut stream = client.open(hi()).await.unwrap();
+    let mut ids = Vec::new();
+    while let Some(event) = stream.next().await {
+        if let StreamEvent::ToolCall(piece) = event.unwrap() {
+            ids.extend(piece.id);
+        }
+    }
+    assert_eq!(ids, ["c"]);
+}

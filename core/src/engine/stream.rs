@@ -192,8 +192,10 @@ impl Live {
                 }
             }
             self.accumulator.apply(&delta);
-            if delta.is_content() {
-                content = true;
+            // An id alone shows nothing, but is said once: the pieces that follow go without.
+            let tells = matches!(&delta, Delta::ToolCall { id: Some(_), .. });
+            content |= delta.is_content();
+            if tells || delta.is_content() {
                 self.events.extend(event(delta));
             }
         }
