@@ -222,9 +222,12 @@ impl ChatRequest {
     /// An invalid-request error that names the place.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
         let mut json = serde_json::Deserializer::from_slice(bytes);
-        serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let request = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
             Error::invalid_request(format!("`{path}`: {}", error.into_inner()))
-        })
+        })?;
+        json.end()
+            .map_err(|error| Error::invalid_request(format!("after the request: {error}")))?;
+        Ok(request)
     }
 }

@@ -13,7 +13,8 @@ pub enum ErrorKind {
     Config,
     /// A failure class that ends the request where it happened: the class says which.
     Failed,
-    /// Every target of the plan was tried; the last failure is [`Error::failure`].
+    /// Every target of the plan was tried, or as many as `max_attempts` allows; the last failure is
+    /// [`Error::failure`].
     AllTargetsFailed,
     /// A stream broke after content had reached the caller; what had come is [`Error::partial`].
     StreamInterrupted,
@@ -109,9 +110,9 @@ impl Error {
         error
     }
 
-    /// Every target of the plan failed, the last with `last`.
+    /// Every target of the plan failed, the last with `last`, but for `untried` targets that `max_attempts` left no turn.
     #[must_use]
-    pub fn all_targets_failed(last: Failure, trail: Trail) -> Self {
+    pub fn all_targets_failed(last: Failure, trail: Trail, untried: usize) -> Self {
         let tried = trail
             .iter()
             .map(|attempt| format!("{} {}", attempt.target, attempt.code()))
@@ -119,13 +120,21 @@ impl Error {
             .join(", ");
         let mut error = Self::new(
             ErrorKind::AllTargetsFailed,
-            format!("every target failed ({tried}); last: {}", last.message),
+            match untried {
+                0 => format!("every target failed ({tried}); last: {}", last.message),
+                _ => format!(
+                    "{} attempts failed, all that `max_attempts` allows, and {untried} targets had no turn ({tried}); \
+                     last: {}",
+                    trail
+                        .iter()
+                        .filter_map(crate::types::Attempt::failure)
+                        .filter(|failure| failure.phase != Phase::Encode)
+                        .count(),
+                    last.message
+                ),
+            },
         );
-        // The soonest any target asked to be called again.
-        error.0.retry_after = trail
-            .iter()
-            .filter_map(|attempt| attempt.failure()?.retry_after)
-            .min();
+        error.0.retry_after = soonest(&trail);
         error.0.failure = Some(last);
         error.0.trail = trail;
         error
@@ -194,7 +203,8 @@ impl Error {
         self.0.failure.as_ref().and_then(|failure| failure.status)
     }
 
-    /// The soonest any target asked to be called again.
+    /// How long from now, the end of the request, until the first target that asked for a wait may be called again.
+    /// None when none asked.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
@@ -217,6 +227,25 @@ impl Error {
     pub fn message(&self) -> &str {
         &self.0.message
     }
+}
+
+/// The soonest of the times targets asked for, each by its last word with each key, counted from the trail's end.
+fn soonest(trail: &Trail) -> Option<Duration> {
+    let end = trail.last()?.ended;
+    let mut seen = Vec::with_capacity(trail.len());
+    let mut waits = Vec::new();
+    for attempt in trail.iter().rev() {
+        let place = (&attempt.target, &attempt.key);
+        if seen.contains(&place) {
+            continue;
+        }
+        seen.push(place);
+        if let Some(asked) = attempt.failure().and_then(|failure| failure.retry_after) {
+            let since = Duration::try_from_secs_f64(end - attempt.ended).unwrap_or_default();
+            waits.push(asked.saturating_sub(since));
+        }
+    }
+    waits.into_iter().min()
 }
 
 impl fmt::Display for Error {

@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(record.vendor_code.as_deref(), Some("rate_limit_exceeded"));
         assert!(record.last.is_none());
 
-        let record = error_record(&Error::all_targets_failed(failure, Trail::new()));
+        let record = error_record(&Error::all_targets_failed(failure, Trail::new(), 0));
         assert_eq!(
             (record.code, record.exception),
             ("all_targets_failed", "AllTargetsFailed")

@@ -5,6 +5,7 @@
 
 pub mod anthropic_messages;
 pub(crate) mod common;
+pub(crate) mod foreign;
 pub mod gemini;
 pub mod openai_chat;
 pub(crate) mod options;

@@ -5,6 +5,8 @@ use crate::types::{Completion, Delta, Failure};
 
 /// Longest JSON body taken where a stream was asked for, in bytes.
 const MAX_BODY: usize = 64 << 20;
+/// Most bytes of a stream. Framing weighs many times the text it carries, so this is more than a whole reply may have.
+const MAX_STREAM: usize = 256 << 20;
 
 /// Reads one dialect's events.
 pub trait EventDecoder: Send {
@@ -40,6 +42,7 @@ pub struct StreamDecoder {
     sse: SseParser,
     mode: Mode,
     ready: Vec<SseEvent>,
+    read: usize,
 }
 
 impl std::fmt::Debug for StreamDecoder {
@@ -60,14 +63,20 @@ impl StreamDecoder {
             sse: SseParser::default(),
             mode: Mode::Start,
             ready: Vec::new(),
+            read: 0,
         }
     }
 
     /// Takes the next bytes and appends what they say to `out`.
     ///
     /// # Errors
-    /// The class of an error event; `malformed` when it is not this format. What came before the error is in `out`.
+    /// The class of an error event; `malformed` when it is not this format, or is longer than 256 MiB. What came before
+    /// the error is in `out`.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<Delta>) -> Result<(), Failure> {
+        self.read = self.read.saturating_add(bytes.len());
+        if self.read > MAX_STREAM {
+            return Err(Failure::malformed("the stream is longer than 256 MiB"));
+        }
         if matches!(self.mode, Mode::Start) {
             let Some(at) = bytes.iter().position(|b| !b.is_ascii_whitespace()) else {
                 return Ok(());

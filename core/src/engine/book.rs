@@ -1,6 +1,7 @@
 use http::{HeaderMap, StatusCode};
 
 use super::world::PreparedTarget;
+use crate::dialect::common::request_id;
 use crate::policy::Verdict;
 use crate::types::{
     Attempt, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Sent, Trail, Usage,
@@ -21,10 +22,7 @@ pub(super) struct Notes {
 impl Notes {
     pub(super) fn head(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.status = Some(status.as_u16());
-        self.request_id = ["x-request-id", "request-id", "apim-request-id"]
-            .iter()
-            .find_map(|name| headers.get(*name)?.to_str().ok())
-            .map(Failure::clean);
+        self.request_id = request_id(headers);
     }
 }
 
@@ -59,11 +57,10 @@ impl Book {
             target = %target.name, class = %failure.class, status = failure.status, next = ?verdict.next,
             reason = verdict.reason, "attempt failed"
         );
-        let cost_usd = if failure.sent == Sent::No || rejected(&failure) {
-            Some(0.0)
-        } else {
-            target.facts.and_then(|facts| facts.cost_usd(&notes.usage))
-        };
+        // What a broken answer had cost when it broke only its vendor knows: counts that came before the end fall short.
+        let cost_usd = (failure.sent == Sent::No || rejected(&failure)).then_some(0.0);
+        // A refusal to call carries the status that led to it, but that response is another attempt's.
+        let answered = failure.status.filter(|_| failure.sent != Sent::No);
         let request_id = notes.request_id.or_else(|| failure.request_id.clone());
         let attempt = Attempt {
             target: target.name.clone(),
@@ -71,7 +68,7 @@ impl Book {
             started: self.at(notes.started),
             first_content: notes.first_content.map(|moment| self.at(moment)),
             ended: self.at(now),
-            status: notes.status.or(failure.status),
+            status: notes.status.or(answered),
             request_id,
             outcome: Outcome::Failed(failure),
             next: verdict.next,
@@ -111,7 +108,7 @@ impl Book {
         });
         Reply {
             target: target.name.clone(),
-            cost_usd: cost_usd.map(|_| self.trail.iter().filter_map(|attempt| attempt.cost_usd).sum()),
+            cost_usd: self.trail.iter().map(|attempt| attempt.cost_usd).sum(),
             elapsed: self.at(now),
             created,
             completion,

@@ -188,15 +188,15 @@ pub(super) fn timed_out(phase: Phase, world: &World, notes: &Notes, what: &str) 
 
 /// What a broken exchange is. Once the head has come, a lost connection is an answer without its end.
 pub(super) fn broken(error: &TransportError, phase: Phase) -> Failure {
+    // A peer may have a say in it.
+    let message = Failure::clean(&error.message);
     match error.kind {
-        TransportErrorKind::Connect => {
-            Failure::new(FailureClass::Connect, Phase::Connect, error.message.clone())
-        }
-        TransportErrorKind::Reset => Failure::new(FailureClass::Reset, Phase::Head, error.message.clone()),
+        TransportErrorKind::Connect => Failure::new(FailureClass::Connect, Phase::Connect, message),
+        TransportErrorKind::Reset => Failure::new(FailureClass::Reset, Phase::Head, message),
         TransportErrorKind::Body => Failure::new(
             FailureClass::Malformed,
             phase,
-            format!("the answer broke off: {}", error.message),
+            format!("the answer broke off: {message}"),
         ),
     }
 }

@@ -53,6 +53,12 @@ impl Run {
                 "`messages`: at least one message is needed",
             ));
         }
+        if let Some(n) = request.extra.get("n").filter(|n| n.as_u64() != Some(1)) {
+            return Err(Error::invalid_request(format!(
+                "`n`: expected 1, since a reply holds one answer, found {}",
+                Failure::clean(&n.to_string())
+            )));
+        }
         let route = world.route(request.route.as_deref())?;
         let mut rules = route.rules(stream);
         if let Some(timeout) = request.timeout {
@@ -138,7 +144,8 @@ impl Run {
     /// Books a failure and what the machine decides.
     pub(super) fn failed(&mut self, start: &Start, notes: Notes, failure: Failure, delivered: bool) {
         let now = self.world.clock.now();
-        let renewed = failure.class == FailureClass::Authentication && self.world.renew(start.key);
+        let renewed = failure.class == FailureClass::Authentication
+            && self.world.renew(start.key, notes.key.as_deref());
         let verdict = {
             let mut gates = self.world.gates();
             if !renewed && failure.sent != Sent::No {
@@ -162,7 +169,7 @@ impl Run {
         let now = self.world.clock.now();
         if let Refusal::Closed { key, gate } = refusal
             && gate.class == FailureClass::Authentication
-            && self.world.renew(*key)
+            && self.world.renew(*key, self.fingerprint(refusal).as_deref())
         {
             return;
         }
@@ -238,7 +245,9 @@ impl Run {
         };
         match ending {
             Ending::Failed | Ending::Interrupted => Error::failed(last, trail),
-            Ending::AllTargetsFailed | Ending::AttemptsExhausted => Error::all_targets_failed(last, trail),
+            Ending::AllTargetsFailed | Ending::AttemptsExhausted => {
+                Error::all_targets_failed(last, trail, self.machine.untried())
+            }
             Ending::DeadlineExceeded => deadline_error(&self.machine, trail),
         }
     }

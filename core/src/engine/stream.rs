@@ -36,6 +36,8 @@ pub(super) struct Live {
     /// Silence is a failure from then on.
     limit: Moment,
     timer: Pin<Box<Sleep>>,
+    /// The caller waits for content. Silence is measured only then: the time it takes over what it got is its own.
+    waited_for: bool,
     ended: bool,
 }
 
@@ -58,6 +60,7 @@ impl Live {
             start: *start,
             limit,
             timer: Box::pin(tokio::time::sleep_until(world.clock.instant(limit))),
+            waited_for: true,
             ended: false,
         }
     }
@@ -67,22 +70,28 @@ impl Live {
         let pumped = std::future::poll_fn(|cx| self.pump(cx, Phase::FirstContent, notes)).await;
         notes.usage = self.accumulator.so_far().usage;
         match pumped? {
-            Pumped::Content => {
-                notes.first_content = Some(self.world.clock.now());
-                Ok(())
-            }
-            Pumped::Ended => checked(self.accumulator.so_far().clone())
-                .map(drop)
-                .map_err(|failure| Failure {
+            Pumped::Content => {}
+            Pumped::Ended => {
+                checked(self.accumulator.so_far().clone()).map_err(|failure| Failure {
                     phase: Phase::FirstContent,
                     status: notes.status,
                     ..failure
-                }),
+                })?;
+            }
         }
+        if self.accumulator.so_far().has_content() {
+            notes.first_content = Some(self.world.clock.now());
+        }
+        Ok(())
     }
 
-    /// Reads until there is content, the end, or a failure. Bytes go before timers: a slow reader is not a silent vendor.
+    /// Reads until there is content, the end, or a failure.
     fn pump(&mut self, cx: &mut Context<'_>, phase: Phase, notes: &Notes) -> Poll<Result<Pumped, Failure>> {
+        if !self.waited_for {
+            self.waited_for = true;
+            let idle = self.world.clock.now() + self.start.limits.idle;
+            self.watch(idle.min(self.start.limits.deadline));
+        }
         loop {
             let result = match self.body.poll_next(cx) {
                 Poll::Ready(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.deltas),
@@ -95,15 +104,7 @@ impl Live {
                 }
                 Poll::Pending => {
                     ready!(self.silence(cx));
-                    if self.decoder.complete() {
-                        self.ended = true;
-                        return Poll::Ready(Ok(Pumped::Ended));
-                    }
-                    let what = match phase {
-                        Phase::Stream => "nothing more came",
-                        _ => "no content came",
-                    };
-                    return Poll::Ready(Err(timed_out(phase, &self.world, notes, what)));
+                    return Poll::Ready(self.silent(phase, notes));
                 }
             };
             if self.decoder.complete() {
@@ -114,7 +115,7 @@ impl Live {
                 // The framing's own end mostly came with the marker: reading it lets the connection be used again.
                 let _ = self.body.poll_next(cx);
             }
-            let content = self.digest();
+            let content = self.digest(phase);
             if let Err(mut failure) = result {
                 failure.phase = phase;
                 failure.status = failure.status.or(notes.status);
@@ -124,13 +125,27 @@ impl Live {
                 return Poll::Ready(Ok(Pumped::Ended));
             }
             if content {
-                if !self.decoder.complete() {
-                    let idle = self.world.clock.now() + self.start.limits.idle;
-                    self.watch(idle.min(self.start.limits.deadline));
-                }
+                self.waited_for = self.decoder.complete();
                 return Poll::Ready(Ok(Pumped::Content));
             }
+            // A vendor that sends nothing of worth without a pause is silent too, and never lets the timer have its turn.
+            if self.world.clock.now() >= self.limit {
+                return Poll::Ready(self.silent(phase, notes));
+            }
         }
+    }
+
+    /// The limit has passed.
+    fn silent(&mut self, phase: Phase, notes: &Notes) -> Result<Pumped, Failure> {
+        if self.decoder.complete() {
+            self.ended = true;
+            return Ok(Pumped::Ended);
+        }
+        let what = match phase {
+            Phase::Stream => "nothing more came",
+            _ => "no content came",
+        };
+        Err(timed_out(phase, &self.world, notes, what))
     }
 
     /// The answer is whole: what breaks after its terminal marker takes nothing away.
@@ -160,19 +175,27 @@ impl Live {
     }
 
     /// Turns deltas into events; whether any is content.
-    fn digest(&mut self) -> bool {
+    fn digest(&mut self, phase: Phase) -> bool {
         let mut content = false;
         for delta in self.deltas.drain(..) {
-            if delta == Delta::Reset && self.accumulator.so_far().has_content() {
-                // Some of it may have been given already; what has not been is void too.
-                self.events.clear();
-                self.events.push_back(StreamEvent::Restart {
-                    target: self.target.clone(),
-                });
+            if delta == Delta::Reset {
+                content = false;
+                if self.accumulator.so_far().has_content() {
+                    // What has not been given yet is void too.
+                    self.events.clear();
+                    // Before the stream is opened, nothing has.
+                    if phase == Phase::Stream {
+                        self.events.push_back(StreamEvent::Restart {
+                            target: self.target.clone(),
+                        });
+                    }
+                }
             }
             self.accumulator.apply(&delta);
-            if delta.is_content() {
-                content = true;
+            // An id alone shows nothing, but is said once: the pieces that follow go without.
+            let tells = matches!(&delta, Delta::ToolCall { id: Some(_), .. });
+            content |= delta.is_content();
+            if tells || delta.is_content() {
                 self.events.extend(event(delta));
             }
         }
@@ -318,11 +341,11 @@ impl ChatStream {
             live,
         } = *running;
         let mut events = live.events;
-        let completion = live.accumulator.finish();
-        notes.usage = completion.usage;
-        let outcome = outcome.and_then(|()| checked_end(&completion));
+        let so_far = live.accumulator.so_far();
+        notes.usage = so_far.usage;
+        let outcome = outcome.and_then(|()| checked_end(so_far));
         let error = match outcome {
-            Ok(()) => match run.reply(&start, notes, completion) {
+            Ok(()) => match run.reply(&start, notes, live.accumulator.finish()) {
                 Ok(reply) => {
                     events.push_back(StreamEvent::Finish {
                         reply: Box::new(reply),
@@ -335,7 +358,8 @@ impl ChatStream {
                 run.failed(&start, notes, failure.clone(), true);
                 Some(Error::stream_interrupted(
                     failure,
-                    completion,
+                    // As far as it came: an unfinished call must not look whole.
+                    live.accumulator.so_far().clone(),
                     run.book.into_trail(),
                 ))
             }
@@ -347,17 +371,14 @@ impl ChatStream {
 /// The vendor may say at the very end that generation failed.
 fn checked_end(completion: &Completion) -> Result<(), Failure> {
     match completion.finish_reason {
-        Some(crate::types::FinishReason::Error) => Err(Failure {
-            class: FailureClass::Malformed,
-            ..Failure::new(
-                FailureClass::Malformed,
-                Phase::Stream,
-                format!(
-                    "the vendor says generation failed (finish reason {})",
-                    Failure::clean(completion.finish_raw.as_deref().unwrap_or("none"))
-                ),
-            )
-        }),
+        Some(crate::types::FinishReason::Error) => Err(Failure::new(
+            FailureClass::Malformed,
+            Phase::Stream,
+            format!(
+                "the vendor says generation failed (finish reason {})",
+                Failure::clean(completion.finish_raw.as_deref().unwrap_or("none"))
+            ),
+        )),
         _ => Ok(()),
     }
 }

@@ -199,8 +199,9 @@ impl World {
         Some(key)
     }
 
-    /// Reads a key's source again. True when it holds another secret now.
-    pub(crate) fn renew(&self, id: KeyId) -> bool {
+    /// Reads the source of a key again of which the secret with the fingerprint `refused` was refused. True when the
+    /// key holds another secret now, whoever noticed first: calls that began with the old one end after it was replaced.
+    pub(crate) fn renew(&self, id: KeyId, refused: Option<&str>) -> bool {
         let Some(provider) = self.providers.get(id.provider) else {
             return false;
         };
@@ -210,16 +211,18 @@ impl World {
         let Ok(key) = read_key(provider, &slot.source) else {
             return false;
         };
-        let mut read = lock(&slot.read);
-        if read
-            .as_ref()
-            .is_some_and(|old| old.fingerprint == key.fingerprint)
-        {
+        if refused == Some(key.fingerprint.as_str()) {
             return false;
         }
+        let mut read = lock(&slot.read);
+        let known = read
+            .as_ref()
+            .is_some_and(|old| old.fingerprint == key.fingerprint);
         *read = Some(key);
         drop(read);
-        self.gates().renewed(id);
+        if !known {
+            self.gates().renewed(id);
+        }
         true
     }
 

@@ -37,6 +37,20 @@ pub struct Gate {
     pub until: Option<Moment>,
 }
 
+impl Gate {
+    /// Orders gates by when they open; one that never opens by waiting is later than any.
+    fn opens(&self) -> (bool, Option<Moment>) {
+        (self.until.is_none(), self.until)
+    }
+}
+
+fn close<K: Eq + std::hash::Hash>(gates: &mut HashMap<K, Gate>, at: K, gate: Gate) {
+    let old = gates.entry(at).or_insert_with(|| gate.clone());
+    if gate.opens() > old.opens() {
+        *old = gate;
+    }
+}
+
 /// The closed gates of one client. A bad key never closes a model, and a missing model never closes a key.
 #[derive(Debug, Default)]
 pub struct Gates {
@@ -62,31 +76,33 @@ impl Gates {
             .into_iter()
             .flatten()
             .filter(|gate| gate.until.is_none_or(|until| until > now))
-            // The one that opens last decides; one that never opens by waiting is later than any.
-            .max_by_key(|gate| gate.until.map_or((1, Moment::default()), |until| (0, until)))
+            // The one that opens last decides.
+            .max_by_key(|gate| gate.opens())
     }
 
-    /// Takes note of a failure of `target` with `key`.
+    /// Takes note of a failure of `target` with `key`. Requests end in any order, so a gate is never opened earlier by
+    /// one that was told less. Gates that have opened are forgotten.
     pub fn note(&mut self, target: TargetId, key: KeyId, failure: &Failure, now: Moment) {
         let gate = |until| Gate {
             class: failure.class,
             status: failure.status,
             until,
         };
+        let closed = |gate: &Gate| gate.until.is_none_or(|until| until > now);
+        self.limits.retain(|_, gate| closed(gate));
+        self.targets.retain(|_, gate| closed(gate));
         match failure.class {
             FailureClass::RateLimited => {
                 let rest = failure.retry_after.unwrap_or(REST);
-                self.limits.insert((key, target), gate(Some(now + rest)));
+                close(&mut self.limits, (key, target), gate(Some(now + rest)));
             }
             FailureClass::QuotaExhausted => {
                 let rest = failure.retry_after.unwrap_or(QUOTA_REST);
-                self.keys.insert(key, gate(Some(now + rest)));
+                close(&mut self.keys, key, gate(Some(now + rest)));
             }
-            FailureClass::Authentication => {
-                self.keys.insert(key, gate(None));
-            }
+            FailureClass::Authentication => close(&mut self.keys, key, gate(None)),
             FailureClass::ModelNotFound => {
-                self.targets.insert(target, gate(Some(now + MODEL_REST)));
+                close(&mut self.targets, target, gate(Some(now + MODEL_REST)));
             }
             _ => {}
         }
@@ -143,6 +159,47 @@ mod tests {
                 "{class}"
             );
         }
+    }
+
+    #[test]
+    fn a_gate_is_not_opened_earlier_by_a_later_word() {
+        // (first, then, closed until; None: not by waiting)
+        let long = failure(FailureClass::RateLimited, Some(60));
+        let short = failure(FailureClass::RateLimited, None);
+        let refused = failure(FailureClass::Authentication, None);
+        let quota = failure(FailureClass::QuotaExhausted, Some(60));
+        for (first, then, until) in [
+            (&long, &short, Some(at(60))),
+            (&short, &long, Some(at(60))),
+            (&refused, &quota, None),
+            (&quota, &refused, None),
+        ] {
+            let mut gates = Gates::default();
+            gates.note(TargetId(0), KEY, first, at(0));
+            gates.note(TargetId(0), KEY, then, at(0));
+            assert_eq!(gates.closed(TargetId(0), KEY, at(0)).unwrap().until, until);
+        }
+    }
+
+    #[test]
+    fn gates_that_have_opened_are_forgotten() {
+        let mut gates = Gates::default();
+        for target in 0..100 {
+            let now = at(target * 10_000);
+            gates.note(
+                TargetId(target),
+                KEY,
+                &failure(FailureClass::RateLimited, None),
+                now,
+            );
+            gates.note(
+                TargetId(target),
+                KEY,
+                &failure(FailureClass::ModelNotFound, None),
+                now,
+            );
+        }
+        assert_eq!((gates.limits.len(), gates.targets.len()), (1, 1));
     }
 
     #[test]

@@ -138,6 +138,8 @@ struct TargetState {
 struct Comeback {
     at: Moment,
     key: KeyId,
+    /// The wait is the vendor's, so `rate_limit_wait` bounds it; a mere backoff is bounded by its own cap.
+    asked: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -200,18 +202,35 @@ impl Machine {
             _ if now >= self.deadline => self.finish(Ending::DeadlineExceeded),
             _ if self.sent >= self.rules.max_attempts => self.finish(Ending::AttemptsExhausted),
             Cursor::Again(_, _, at) if at > now => Step::Wait(at),
-            Cursor::Again(index, key, _) => self.start(index, key, now),
+            // Another request may have been told to keep away meanwhile.
+            Cursor::Again(index, key, _) => match gates.closed(self.target(index), key, now) {
+                None => self.start(index, key, now),
+                Some(gate) => self.refuse(
+                    index,
+                    Refusal::Closed {
+                        key,
+                        gate: gate.clone(),
+                    },
+                ),
+            },
             Cursor::Target(index) => match self.choose(index, now, gates) {
                 Ok(key) => self.start(index, key, now),
-                Err(refusal) => Step::Refuse {
-                    index,
-                    target: self
-                        .plan
-                        .get(index)
-                        .map_or_else(TargetId::default, |planned| planned.target),
-                    refusal,
-                },
+                Err(refusal) => self.refuse(index, refusal),
             },
+        }
+    }
+
+    fn target(&self, index: usize) -> TargetId {
+        self.plan
+            .get(index)
+            .map_or_else(TargetId::default, |planned| planned.target)
+    }
+
+    fn refuse(&self, index: usize, refusal: Refusal) -> Step {
+        Step::Refuse {
+            index,
+            target: self.target(index),
+            refusal,
         }
     }
 
@@ -311,9 +330,13 @@ impl Machine {
         if gate.class == FailureClass::RateLimited
             && let Some(at) = gate.until
         {
-            self.come_back(index, Comeback { at, key: *key });
+            let key = *key;
+            self.come_back(index, Comeback { at, key, asked: true });
         }
         match self.may_go_on(gate.class, index) {
+            true if gate.class == FailureClass::ModelNotFound => {
+                self.go_on(now, "the vendor did not know its model a while ago")
+            }
             true => self.go_on(now, "its key is not to be used now"),
             false => self.stop("its key was refused, and the route does not go on after that"),
         }
@@ -371,16 +394,20 @@ impl Machine {
         }
         if again == Again::WhenNothingElse {
             let wait = full_jitter(&self.rules.backoff, self.sent.saturating_sub(1), &mut self.rng);
-            let asked = match failure.class {
-                // A key that is rate limited without a time rests as long as its gate says.
-                FailureClass::RateLimited => gates
-                    .closed(start.target, start.key, now)
-                    .and_then(|gate| gate.until)
-                    .map_or(Duration::ZERO, |until| until - now),
-                _ => failure.retry_after.unwrap_or_default(),
+            let limited = failure.class == FailureClass::RateLimited;
+            let soonest = limited
+                .then(|| self.soonest_limited(start.index, now, gates))
+                .flatten();
+            let (key, asked) = soonest.map_or_else(
+                || (start.key, failure.retry_after.unwrap_or_default()),
+                |(key, until)| (key, until - now),
+            );
+            let comeback = Comeback {
+                at: now + wait.max(asked),
+                key,
+                asked: limited || !asked.is_zero(),
             };
-            let at = now + wait.max(asked);
-            self.come_back(start.index, Comeback { at, key: start.key });
+            self.come_back(start.index, comeback);
         }
         if self.may_go_on(failure.class, start.index) {
             self.go_on(now, "")
@@ -393,6 +420,20 @@ impl Machine {
                 _ => "no other target would answer it differently",
             })
         }
+    }
+
+    /// The key of a rate-limited target that opens first, and when. Keys that no waiting opens are left out.
+    fn soonest_limited(&self, index: usize, now: Moment, gates: &Gates) -> Option<(KeyId, Moment)> {
+        let planned = self.plan.get(index)?;
+        planned
+            .keys
+            .iter()
+            .filter_map(|key| match gates.closed(planned.target, *key, now) {
+                None => Some((*key, now)),
+                Some(gate) if gate.class == FailureClass::RateLimited => Some((*key, gate.until?)),
+                Some(_) => None,
+            })
+            .min_by_key(|(_, until)| *until)
     }
 
     fn come_back(&mut self, index: usize, comeback: Comeback) {
@@ -446,12 +487,12 @@ impl Machine {
             .enumerate()
             .filter_map(|(index, state)| Some((index, state.comeback?)))
             .min_by_key(|(_, comeback)| comeback.at);
-        let Some((index, Comeback { at, key })) = soonest else {
+        let Some((index, Comeback { at, key, asked })) = soonest else {
             self.cursor = Cursor::Over(Ending::AllTargetsFailed);
             return verdict(Next::Finish, "no target is left");
         };
         let wait = at - now;
-        let too_long = if wait > self.rules.rate_limit_wait {
+        let too_long = if asked && wait > self.rules.rate_limit_wait {
             Some("nothing else is left, and the wait is longer than `rate_limit_wait`")
         } else if at >= self.deadline {
             Some("nothing else is left, and the wait does not fit the deadline")

@@ -195,6 +195,64 @@ fn a_rate_limit_is_waited_for_only_when_nothing_else_is_left_and_it_fits() {
 }
 
 #[test]
+fn a_comeback_uses_the_key_that_opens_first() {
+    let limited = |start: &Start| {
+        let mut failure = failure(C::RateLimited);
+        failure.retry_after = Some(secs(if start.key.key == 0 { 2 } else { 8 }));
+        Some(failure)
+    };
+    let mut bench = Bench::new(plan(&[2]), rules());
+    assert_eq!(bench.run(limited), Some(Ending::AllTargetsFailed));
+    assert_eq!(bench.trace.join(" "), "0.0 0.1 wait 0.0");
+    assert_eq!(bench.now, at(2000));
+}
+
+#[test]
+fn a_target_is_not_tried_again_where_another_request_was_told_to_keep_away() {
+    let mut limited = failure(C::RateLimited);
+    for first in [C::RateLimited, C::Connect] {
+        let mut gates = Gates::default();
+        let mut machine = Machine::new(plan(&[1]), rules(), at(0), 1);
+        let Step::Start(start) = machine.next(at(0), &gates) else {
+            panic!("it starts")
+        };
+        let mut failed = failure(first);
+        failed.retry_after = Some(secs(2));
+        gates.note(start.target, start.key, &failed, at(0));
+        machine.failed(at(0), &start, &failed, false, false, &gates);
+        // Meanwhile, elsewhere:
+        limited.retry_after = Some(secs(30));
+        gates.note(start.target, start.key, &limited, at(0));
+        let step = machine.next(at(2000), &gates);
+        assert!(matches!(step, Step::Refuse { .. }), "{first}: {step:?}");
+    }
+}
+
+#[test]
+fn a_backoff_is_no_rate_limit_wait() {
+    // (class, retry-after, tried again though `rate_limit_wait` is zero)
+    for (class, retry_after, again) in [
+        (C::Server, None, true),
+        (C::Server, Some(1), false),
+        (C::RateLimited, None, false),
+        (C::RateLimited, Some(0), false),
+    ] {
+        let rules = Rules {
+            rate_limit_wait: Duration::ZERO,
+            ..rules()
+        };
+        let mut bench = Bench::new(plan(&[1]), rules);
+        bench.run(|_| {
+            let mut failure = failure(class);
+            failure.retry_after = retry_after.map(secs);
+            Some(failure)
+        });
+        let expected = if again { "0.0 wait 0.0" } else { "0.0" };
+        assert_eq!(bench.trace.join(" "), expected, "{class} {retry_after:?}");
+    }
+}
+
+#[test]
 fn a_closed_gate_is_not_knocked_at() {
     let mut gates = Gates::default();
     let mut limited = failure(C::RateLimited);

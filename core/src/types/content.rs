@@ -1,7 +1,7 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
-use super::JsonMap;
+use super::{JsonMap, only, only_in};
 
 /// What a message says: plain text, or parts.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -102,7 +102,7 @@ pub enum PartBody {
         /// What it said.
         refusal: String,
     },
-    /// Any other part, passed as it is to targets of the same dialect.
+    /// Any other part, or one with fields we do not know, passed as it is to targets of the same dialect.
     #[serde(untagged)]
     Other(JsonMap),
 }
@@ -157,7 +157,19 @@ impl<'de> Deserialize<'de> for Part {
             .get("type")
             .and_then(Value::as_str)
             .ok_or_else(|| serde::de::Error::missing_field("type"))?;
-        if !matches!(kind, "text" | "image_url" | "input_audio" | "file" | "refusal") {
+        let inner: &[&str] = match kind {
+            "text" | "refusal" => &[],
+            "image_url" => &["url", "detail"],
+            "input_audio" => &["data", "format"],
+            "file" => &["file_data", "file_id", "filename"],
+            _ => {
+                return Ok(Self {
+                    body: PartBody::Other(map),
+                    cache_control,
+                });
+            }
+        };
+        if !only(&map, &["type", kind]) || !only_in(&map, kind, inner) {
             return Ok(Self {
                 body: PartBody::Other(map),
                 cache_control,

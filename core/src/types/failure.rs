@@ -186,13 +186,18 @@ impl Failure {
         failure
     }
 
-    /// An answer that cannot be understood. `phase` is set by whoever read it.
+    /// An answer that cannot be understood. `phase` is set by whoever read it. The message is made safe to show, since
+    /// parsers quote what they cannot read, however long.
     #[must_use]
-    pub fn malformed(message: impl Into<String>) -> Self {
-        Self::new(FailureClass::Malformed, Phase::Body, message)
+    pub fn malformed(message: impl AsRef<str>) -> Self {
+        Self::new(
+            FailureClass::Malformed,
+            Phase::Body,
+            Self::clean(message.as_ref()),
+        )
     }
 
-    /// Vendor text made safe to show: control characters escaped, at most 512 bytes.
+    /// Vendor text made safe to show: control characters and line breaks escaped, cut at 512 bytes.
     #[must_use]
     pub fn clean(text: &str) -> String {
         const LIMIT: usize = 512;
@@ -202,7 +207,7 @@ impl Failure {
                 out.push('…');
                 break;
             }
-            if c.is_control() && c != '\n' {
+            if c.is_control() {
                 out.extend(c.escape_default());
             } else {
                 out.push(c);
@@ -234,5 +239,19 @@ pub(crate) mod seconds {
     ) -> Result<Option<Duration>, D::Error> {
         Ok(Option::<f64>::deserialize(deserializer)?
             .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn vendor_text_is_short_and_one_line() {
+        let long = "x\n\u{1b}".repeat(100_000);
+        for message in [Failure::clean(&long), Failure::malformed(long.as_str()).message] {
+            assert!(message.len() < 540, "{}", message.len());
+            assert!(!message.contains(char::is_control), "{message}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{Content, JsonMap, ReasoningBlock, ToolCall};
 
@@ -55,9 +55,30 @@ struct WireMessage {
     tool_calls: Option<Vec<ToolCall>>,
     tool_call_id: Option<String>,
     refusal: Option<String>,
-    reasoning_details: Option<Vec<ReasoningBlock>>,
+    reasoning_details: Option<Reasoning>,
     #[serde(flatten)]
     extra: JsonMap,
+}
+
+/// `reasoning_details` is OpenRouter's name too, for blocks of another shape.
+enum Reasoning {
+    Ours(Vec<ReasoningBlock>),
+    Foreign(serde_json::Value),
+}
+
+impl<'de> Deserialize<'de> for Reasoning {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        let ours = value
+            .as_array()
+            .is_some_and(|blocks| blocks.iter().all(|block| block.get("dialect").is_some()));
+        if !ours {
+            return Ok(Self::Foreign(value));
+        }
+        serde_json::from_value(value)
+            .map(Self::Ours)
+            .map_err(serde::de::Error::custom)
+    }
 }
 
 impl TryFrom<WireMessage> for Message {
@@ -72,6 +93,14 @@ impl TryFrom<WireMessage> for Message {
             return Err("a tool message needs `tool_call_id`".to_owned());
         }
         let mut extra = wire.extra;
+        let reasoning = match wire.reasoning_details {
+            None => Vec::new(),
+            Some(Reasoning::Ours(blocks)) => blocks,
+            Some(Reasoning::Foreign(value)) => {
+                extra.insert("reasoning_details".to_owned(), value);
+                Vec::new()
+            }
+        };
         extra.retain(|_, value| match value {
             serde_json::Value::Null => false,
             serde_json::Value::Array(list) => !list.is_empty(),
@@ -84,7 +113,7 @@ impl TryFrom<WireMessage> for Message {
             tool_calls,
             tool_call_id: wire.tool_call_id,
             refusal: wire.refusal,
-            reasoning: wire.reasoning_details.unwrap_or_default(),
+            reasoning,
             extra,
         })
     }

@@ -27,6 +27,20 @@ use serde::{Deserialize, Serialize};
 /// A JSON object whose keys keep their order.
 pub type JsonMap = serde_json::Map<String, serde_json::Value>;
 
+/// Whether the object says nothing beyond these fields. What does is kept as it came, so that nothing is dropped
+/// silently; a null says nothing.
+fn only(map: &JsonMap, known: &[&str]) -> bool {
+    map.iter()
+        .all(|(field, value)| value.is_null() || known.contains(&field.as_str()))
+}
+
+/// Whether the object in `field` says nothing beyond these fields. What is no object is for the typed reading to refuse.
+fn only_in(map: &JsonMap, field: &str, known: &[&str]) -> bool {
+    map.get(field)
+        .and_then(serde_json::Value::as_object)
+        .is_none_or(|inner| only(inner, known))
+}
+
 /// A wire format. A provider *speaks* a dialect; twenty providers speak `openai_chat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -1,19 +1,21 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::{JsonMap, Message, Tool, ToolChoice};
+use super::{JsonMap, Message, Tool, ToolChoice, only, only_in};
 
 /// A chat request, with OpenAI Chat Completions field names.
 ///
 /// Fields we do not know are kept in `extra` and passed to targets that speak `openai_chat`; at any other target they
 /// are an [`Unsupported`](super::FailureClass::Unsupported) failure that names the field, and the plan goes on.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 pub struct ChatRequest {
     /// A route's name, or one target as `provider/model`. Default: the route named `default`.
-    #[serde(alias = "model", skip_serializing_if = "Option::is_none")]
+    /// `model` is another name of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
     /// Seconds the whole request may take, over the route's own `timeouts.total`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -22,7 +24,8 @@ pub struct ChatRequest {
     #[serde(deserialize_with = "messages")]
     pub messages: Vec<Message>,
     /// Most output tokens, reasoning included. Default: the vendor's own; the catalog's where the vendor needs one.
-    #[serde(alias = "max_completion_tokens", skip_serializing_if = "Option::is_none")]
+    /// `max_completion_tokens` is another name of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u32>,
     /// 0–2.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,6 +73,41 @@ pub struct ChatRequest {
     /// Fields we do not know. Nulls are not kept.
     #[serde(flatten, deserialize_with = "extra")]
     pub extra: JsonMap,
+}
+
+impl Serialize for ChatRequest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+/// Other names are read here, and not by serde's `alias`, which takes a null beside a value for a field given twice.
+impl<'de> Deserialize<'de> for ChatRequest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut request = Self::deserialize(deserializer)?;
+        let extra = &mut request.extra;
+        other_name(extra, "model", "route", &mut request.route).map_err(serde::de::Error::custom)?;
+        let tokens = &mut request.max_tokens;
+        other_name(extra, "max_completion_tokens", "max_tokens", tokens).map_err(serde::de::Error::custom)?;
+        Ok(request)
+    }
+}
+
+/// Takes what came under the other name of a field.
+fn other_name<T: DeserializeOwned>(
+    extra: &mut JsonMap,
+    name: &str,
+    field: &str,
+    slot: &mut Option<T>,
+) -> Result<(), String> {
+    let Some(value) = extra.shift_remove(name) else {
+        return Ok(());
+    };
+    if slot.is_some() {
+        return Err(format!("`{name}` and `{field}` are the same; give one of them"));
+    }
+    *slot = Some(serde_json::from_value(value).map_err(|error| format!("`{name}`: {error}"))?);
+    Ok(())
 }
 
 impl ChatRequest {
@@ -140,7 +178,7 @@ impl Stop {
 }
 
 /// What the answer must look like.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ResponseFormat {
     /// Text.
@@ -152,6 +190,37 @@ pub enum ResponseFormat {
         /// The schema.
         json_schema: JsonSchema,
     },
+    /// Any other type (`grammar`, `regex`), or one with fields we do not know, passed as it is to targets of the same
+    /// dialect.
+    #[serde(untagged)]
+    Other(JsonMap),
+}
+
+impl<'de> Deserialize<'de> for ResponseFormat {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Schema {
+            json_schema: JsonSchema,
+        }
+        let map = JsonMap::deserialize(deserializer)?;
+        let kind = map
+            .get("type")
+            .and_then(Value::as_str)
+            .ok_or_else(|| serde::de::Error::missing_field("type"))?;
+        let known = &["name", "description", "schema", "strict"];
+        match kind {
+            "text" if only(&map, &["type"]) => Ok(Self::Text),
+            "json_object" if only(&map, &["type"]) => Ok(Self::JsonObject),
+            "json_schema" if only(&map, &["type", "json_schema"]) && only_in(&map, "json_schema", known) => {
+                let wire: Schema =
+                    serde_json::from_value(Value::Object(map)).map_err(serde::de::Error::custom)?;
+                Ok(Self::JsonSchema {
+                    json_schema: wire.json_schema,
+                })
+            }
+            _ => Ok(Self::Other(map)),
+        }
+    }
 }
 
 /// A named JSON Schema for the answer.
@@ -202,6 +271,139 @@ impl ReasoningEffort {
             Self::High => "high",
             Self::Xhigh => "xhigh",
             Self::Max => "max",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// What a request says comes out again as it went in, whatever we know of it.
+    #[test]
+    fn nothing_is_dropped() {
+        let part = |part: Value| json!({"messages": [{"role": "user", "content": [part]}]});
+        let with = |field: &str, value: Value| {
+            let mut request = part(json!({"type": "text", "text": "a"}));
+            request[field] = value;
+            request
+        };
+        for request in [
+            part(json!({"type": "text", "text": "a", "annotations": [1]})),
+            part(json!({"type": "image_url", "image_url": {"url": "https://a", "detail": "low", "fps": 2}})),
+            part(json!({"type": "image_url", "image_url": {"url": "https://a"}, "min_pixels": 9})),
+            part(json!({"type": "input_audio", "input_audio": {"data": "", "format": "wav", "rate": 8}})),
+            part(json!({"type": "file", "file": {"file_id": "f", "file_url": "https://a"}})),
+            part(json!({"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}})),
+            with(
+                "tools",
+                json!([{"type": "function", "function": {"name": "f", "examples": [1]}}]),
+            ),
+            with(
+                "tools",
+                json!([{"type": "function", "function": {"name": "f"}, "defer_loading": true}]),
+            ),
+            with("tools", json!([{"type": "web_search"}])),
+            with(
+                "tool_choice",
+                json!({"type": "function", "function": {"name": "f"}, "disable": true}),
+            ),
+            with(
+                "tool_choice",
+                json!({"type": "function", "function": {"name": "f"}}),
+            ),
+            with(
+                "response_format",
+                json!({"type": "json_object", "schema": {"type": "object"}}),
+            ),
+            with("response_format", json!({"type": "grammar", "grammar": "g"})),
+            with(
+                "response_format",
+                json!({"type": "json_schema", "json_schema": {"name": "a", "x": 1}}),
+            ),
+            with(
+                "response_format",
+                json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {}}}),
+            ),
+            with("response_format", json!({"type": "text"})),
+            with("service_tier", json!("flex")),
+            json!({"messages": [{"role": "assistant", "content": "a",
+                "reasoning_details": [{"type": "reasoning.text", "text": "hm", "signature": "s"}]}]}),
+            json!({"messages": [{"role": "assistant", "content": "a",
+                "reasoning_details": [{"dialect": "gemini", "text": "", "signature": "s"}]}]}),
+        ] {
+            let read: ChatRequest = serde_json::from_value(request.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&read).unwrap(), request);
+        }
+    }
+
+    #[test]
+    fn a_null_beside_the_other_name_of_a_field_says_nothing() {
+        for (request, tokens, route) in [
+            (
+                r#"{"messages": "a", "max_tokens": null, "max_completion_tokens": 5}"#,
+                Some(5),
+                None,
+            ),
+            (
+                r#"{"messages": "a", "max_completion_tokens": null, "max_tokens": 5}"#,
+                Some(5),
+                None,
+            ),
+            (
+                r#"{"messages": "a", "route": null, "model": "a/b"}"#,
+                None,
+                Some("a/b"),
+            ),
+        ] {
+            let read = ChatRequest::from_json(request.as_bytes()).unwrap();
+            assert_eq!(
+                (read.max_tokens, read.route.as_deref()),
+                (tokens, route),
+                "{request}"
+            );
+        }
+        for both in [
+            r#"{"messages": "a", "max_tokens": 4, "max_completion_tokens": 5}"#,
+            r#"{"messages": "a", "route": "a", "model": "b"}"#,
+        ] {
+            let error = ChatRequest::from_json(both.as_bytes()).unwrap_err();
+            assert!(error.message().contains("the same"), "{error}");
+        }
+    }
+
+    #[test]
+    fn wrong_forms_of_what_we_know_are_refused() {
+        for (request, why) in [
+            (
+                r#"{"messages": "a", "response_format": {"type": "json_schema"}}"#,
+                "json_schema",
+            ),
+            (r#"{"messages": "a", "response_format": {}}"#, "type"),
+            (
+                r#"{"messages": "a", "tools": [{"type": "function"}]}"#,
+                "function",
+            ),
+            (
+                r#"{"messages": "a", "tool_choice": {"type": "function"}}"#,
+                "function.name",
+            ),
+            (
+                r#"{"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "a"}]}]}"#,
+                "messages[0]",
+            ),
+            (
+                r#"{"messages": "a", "max_completion_tokens": "5"}"#,
+                "max_completion_tokens",
+            ),
+            (r#"{"messages": "a"} {"messages": "b"}"#, "trailing"),
+        ] {
+            let error = ChatRequest::from_json(request.as_bytes())
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(why), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-use super::JsonMap;
+use super::{JsonMap, only, only_in};
 
 /// A function the model may call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub enum Tool {
         /// A prompt-cache mark for vendors that take one.
         cache_control: Option<Value>,
     },
-    /// Any other type, passed as it is to targets of the same dialect.
+    /// Any other type, or a function with fields we do not know, passed as it is to targets of the same dialect.
     Other(JsonMap),
 }
 
@@ -48,6 +48,10 @@ impl<'de> Deserialize<'de> for Tool {
             if !map.contains_key("type") {
                 return Err(serde::de::Error::missing_field("type"));
             }
+            return Ok(Self::Other(map));
+        }
+        let known = &["name", "description", "parameters", "strict"];
+        if !only(&map, &["type", "function", "cache_control"]) || !only_in(&map, "function", known) {
             return Ok(Self::Other(map));
         }
         let wire: WireFunctionTool =
@@ -87,7 +91,7 @@ pub enum ToolChoice {
     Required,
     /// It must call this function.
     Function(String),
-    /// Any other shape (`allowed_tools`, `custom`), passed as it is to targets of the same dialect.
+    /// Any other shape (`allowed_tools`, `custom`, fields we do not know), passed as it is to targets of the same dialect.
     Other(JsonMap),
 }
 
@@ -104,6 +108,9 @@ impl<'de> Deserialize<'de> for ToolChoice {
                 )),
             },
             Value::Object(map) => {
+                if !only(&map, &["type", "function"]) || !only_in(&map, "function", &["name"]) {
+                    return Ok(Self::Other(map));
+                }
                 let name = map
                     .get("function")
                     .and_then(|function| function.get("name"))

@@ -55,7 +55,8 @@ pub struct Attempt {
     pub request_id: Option<String>,
     /// Tokens, as far as the vendor told.
     pub usage: Usage,
-    /// US dollars, from the catalog's prices; None when price or tokens are unknown, 0 when it was never sent.
+    /// US dollars, from the catalog's prices; 0 when it was never sent or was refused by an error status. None when
+    /// price or tokens are unknown, as they are when an answer broke off.
     pub cost_usd: Option<f64>,
     /// How the request was changed to fit the target, one line a change. Empty when it went as it was.
     pub adapted: Vec<String>,

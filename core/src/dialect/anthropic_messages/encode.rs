@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::{Value, json};
 
-use super::messages::conversation;
+use super::messages::{API, conversation};
 use crate::catalog::Reasoning;
+use crate::dialect::foreign::{note_hints, refuse_settings};
 use crate::dialect::options::apply_provider_options;
 use crate::dialect::{Call, Encoded};
 use crate::types::{
@@ -25,7 +26,9 @@ const MIN_BUDGET: u32 = 1024;
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     let request = call.request;
     let mut adapted = Vec::new();
-    refuse(call)?;
+    refuse(request)?;
+    refuse_settings(call, API)?;
+    note_hints(request, &mut adapted);
     let (system, messages) = conversation(&request.messages, &mut adapted)?;
     let max_tokens = request.max_tokens.unwrap_or_else(|| {
         let chosen = call
@@ -79,9 +82,8 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     })
 }
 
-/// Refuses the fields the format has no equal for, and sampling the model does not take.
-fn refuse(call: &Call<'_>) -> Result<(), Failure> {
-    let request = call.request;
+/// Refuses what the format has no equal for.
+fn refuse(request: &ChatRequest) -> Result<(), Failure> {
     let absent = [
         ("seed", request.seed.is_some()),
         ("frequency_penalty", request.frequency_penalty.is_some()),
@@ -93,30 +95,11 @@ fn refuse(call: &Call<'_>) -> Result<(), Failure> {
             "the Messages API has no such parameter",
         ));
     }
-    if let Some(field) = request.extra.keys().next() {
-        return Err(Failure::unsupported(
-            field,
-            "the Messages API is not known to take it; use provider_options to pass a field of the vendor's own",
-        ));
-    }
     if request.temperature.is_some_and(|temperature| temperature > 1.0) {
         return Err(Failure::unsupported(
             "temperature",
             "the Messages API takes 0 to 1",
         ));
-    }
-    if call.facts.is_some_and(|facts| facts.sampling == Some(false)) {
-        let sampling = [
-            ("temperature", request.temperature.is_some()),
-            ("top_p", request.top_p.is_some()),
-            ("top_k", request.top_k.is_some()),
-        ];
-        if let Some((field, _)) = sampling.iter().find(|(_, given)| *given) {
-            return Err(Failure::unsupported(
-                field,
-                "the model takes no sampling parameters",
-            ));
-        }
     }
     Ok(())
 }
@@ -134,7 +117,7 @@ fn tools(tools: &[Tool]) -> Result<Value, Failure> {
         else {
             return Err(Failure::unsupported(
                 &format!("tools[{i}]"),
-                "only function tools can be sent to another vendor",
+                "only function tools without unknown fields can be sent to another vendor",
             ));
         };
         let mut entry = JsonMap::new();
@@ -184,6 +167,10 @@ fn tool_choice(request: &ChatRequest) -> Result<(Value, bool), Failure> {
 fn output_format(request: &ChatRequest) -> Result<Option<Value>, Failure> {
     match &request.response_format {
         None | Some(ResponseFormat::Text) => Ok(None),
+        Some(ResponseFormat::Other(_)) => Err(Failure::unsupported(
+            "response_format",
+            "its type, or a field of it, is not known, so it cannot be translated",
+        )),
         Some(ResponseFormat::JsonObject) => Err(Failure::unsupported(
             "response_format",
             "the Messages API has no JSON mode without a schema",

@@ -4,10 +4,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::dialect::foreign::{arguments, check_message};
 use crate::types::{
     Content, DialectId, Failure, FilePart, ImagePart, JsonMap, Media, Message, Part, PartBody, Role,
     parse_data_url,
 };
+
+/// What the format is called.
+pub(super) const API: &str = "the Messages API";
 
 /// The `system` value (null when there is none) and the `messages`.
 pub(super) fn conversation(
@@ -18,7 +22,7 @@ pub(super) fn conversation(
     let mut turns = Turns::default();
     for (i, message) in messages.iter().enumerate() {
         let at = format!("messages[{i}]");
-        check_fields(message, &at, adapted)?;
+        check_message(message, &at, API, adapted)?;
         let said = match message.role {
             Role::System | Role::Developer => {
                 if !turns.is_empty() {
@@ -99,32 +103,6 @@ impl Turns {
     }
 }
 
-/// Fields of a message that have no place in a turn.
-fn check_fields(message: &Message, at: &str, adapted: &mut Vec<String>) -> Result<(), Failure> {
-    if message.name.is_some() {
-        // A tool's name is known from its call; a system message has no speaker to tell apart.
-        if matches!(message.role, Role::User | Role::Assistant) {
-            return Err(Failure::unsupported(
-                &format!("{at}.name"),
-                "the Messages API cannot name a speaker",
-            ));
-        }
-        adapted.push(format!("{at}.name: left out"));
-    }
-    for field in message.extra.keys() {
-        // What replies carry for people to read; no vendor takes it as input.
-        if matches!(field.as_str(), "reasoning_content" | "reasoning" | "annotations") {
-            adapted.push(format!("{at}.{field}: left out"));
-        } else {
-            return Err(Failure::unsupported(
-                &format!("{at}.{field}"),
-                "the Messages API has no such field",
-            ));
-        }
-    }
-    Ok(())
-}
-
 /// Plain text as a string, anything marked or in several pieces as blocks; null when there is none.
 fn system_value(mut blocks: Vec<Value>) -> Value {
     let plain = match blocks.as_mut_slice() {
@@ -159,17 +137,13 @@ fn assistant(message: &Message, at: &str, adapted: &mut Vec<String>) -> Result<V
         out.push(json!({"type": "text", "text": refusal}));
     }
     for (j, call) in message.tool_calls.iter().enumerate() {
-        let input = if call.arguments.trim().is_empty() {
-            Some(JsonMap::new())
-        } else {
-            serde_json::from_str::<JsonMap>(&call.arguments).ok()
-        };
-        let Some(input) = input else {
-            return Err(Failure::unsupported(
-                &format!("{at}.tool_calls[{j}].function.arguments"),
-                "the Messages API takes a JSON object only",
+        let at = format!("{at}.tool_calls[{j}]");
+        let input = arguments(call, &at, API)?;
+        if call.signature.is_some() {
+            adapted.push(format!(
+                "{at}.extra_content: left out, since only gemini can read it"
             ));
-        };
+        }
         out.push(json!({"type": "tool_use", "id": id(&call.id), "name": call.name, "input": input}));
     }
     Ok(out)
@@ -249,7 +223,7 @@ fn block(part: &Part, at: &str, place: Place) -> Result<Value, Failure> {
         PartBody::Other(_) => {
             return Err(Failure::unsupported(
                 at,
-                "the part's type is not known, so it cannot be translated",
+                "the part's type, or a field of it, is not known, so it cannot be translated",
             ));
         }
     };
@@ -259,7 +233,7 @@ fn block(part: &Part, at: &str, place: Place) -> Result<Value, Failure> {
     Ok(block)
 }
 
-/// An image. `detail` is a hint about cost that the vendor has no word for.
+/// An image.
 fn image(image: &ImagePart, at: &str) -> Result<Value, Failure> {
     let source = match parse_data_url(&image.url) {
         Some(Media::Url(url)) => json!({"type": "url", "url": url}),

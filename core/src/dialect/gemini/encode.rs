@@ -4,8 +4,9 @@ use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::messages::conversation;
+use super::messages::{API, conversation};
 use crate::catalog::Reasoning;
+use crate::dialect::foreign::{note_hints, refuse_settings};
 use crate::dialect::options::apply_provider_options;
 use crate::dialect::{Call, Encoded};
 use crate::types::{
@@ -25,7 +26,9 @@ const MAX_STOPS: usize = 5;
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     let request = call.request;
     let mut adapted = Vec::new();
-    refuse(call)?;
+    refuse(request)?;
+    refuse_settings(call, API)?;
+    note_hints(request, &mut adapted);
     let (system, contents) = conversation(call, &mut adapted)?;
     let config = generation_config(call, &mut adapted)?;
 
@@ -66,15 +69,8 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     })
 }
 
-/// Refuses what the format has no equal for, and sampling the model does not take.
-fn refuse(call: &Call<'_>) -> Result<(), Failure> {
-    let request = call.request;
-    if let Some(field) = request.extra.keys().next() {
-        return Err(Failure::unsupported(
-            field,
-            "the Gemini API is not known to take it; use provider_options to pass a field of the vendor's own",
-        ));
-    }
+/// Refuses what the format has no equal for.
+fn refuse(request: &ChatRequest) -> Result<(), Failure> {
     if request.parallel_tool_calls == Some(false) && !request.tools.is_empty() {
         return Err(Failure::unsupported(
             "parallel_tool_calls",
@@ -94,19 +90,6 @@ fn refuse(call: &Call<'_>) -> Result<(), Failure> {
     if request.seed.is_some_and(|seed| i32::try_from(seed).is_err()) {
         return Err(Failure::unsupported("seed", "the Gemini API takes 32 bits"));
     }
-    if call.facts.is_some_and(|facts| facts.sampling == Some(false)) {
-        let sampling = [
-            ("temperature", request.temperature.is_some()),
-            ("top_p", request.top_p.is_some()),
-            ("top_k", request.top_k.is_some()),
-        ];
-        if let Some((field, _)) = sampling.iter().find(|(_, given)| *given) {
-            return Err(Failure::unsupported(
-                field,
-                "the model takes no sampling parameters",
-            ));
-        }
-    }
     Ok(())
 }
 
@@ -117,7 +100,7 @@ fn declarations(tools: &[Tool]) -> Result<Vec<Value>, Failure> {
         let Tool::Function { function, .. } = tool else {
             return Err(Failure::unsupported(
                 &format!("tools[{i}]"),
-                "only function tools can be sent to another vendor",
+                "only function tools without unknown fields can be sent to another vendor",
             ));
         };
         let mut entry = JsonMap::new();
@@ -174,6 +157,12 @@ fn generation_config(call: &Call<'_>, adapted: &mut Vec<String>) -> Result<JsonM
     set("presencePenalty", json!(request.presence_penalty));
     match &request.response_format {
         None | Some(ResponseFormat::Text) => {}
+        Some(ResponseFormat::Other(_)) => {
+            return Err(Failure::unsupported(
+                "response_format",
+                "its type, or a field of it, is not known, so it cannot be translated",
+            ));
+        }
         Some(ResponseFormat::JsonObject) => set("responseMimeType", json!("application/json")),
         Some(ResponseFormat::JsonSchema { json_schema }) => {
             set("responseMimeType", json!("application/json"));

@@ -5,13 +5,17 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::dialect::Call;
+use crate::dialect::foreign::{arguments, check_message, has_cache_marks, parts as all_parts};
 use crate::types::{
-    Content, DialectId, Failure, FilePart, JsonMap, Media, Message, Part, PartBody, Role, Tool, ToolCall,
-    parse_data_url,
+    ChatRequest, Content, DialectId, Failure, FilePart, JsonMap, Media, Message, Part, PartBody, Role,
+    ToolCall, parse_data_url,
 };
 
 /// What the vendor documents for a call that no model of its own made, and so none signed.
 const UNSIGNED: &str = "skip_thought_signature_validator";
+
+/// What the format is called.
+pub(super) const API: &str = "the Gemini API";
 
 /// The `systemInstruction` parts and the `contents`.
 pub(super) fn conversation(
@@ -23,10 +27,10 @@ pub(super) fn conversation(
     // Results of one turn's calls, which must stand together.
     let mut results = Vec::new();
     let mut names: HashMap<&str, &str> = HashMap::new();
-    note_cache_marks(call, adapted);
+    note_left_out(call.request, adapted);
     for (i, message) in call.request.messages.iter().enumerate() {
         let at = format!("messages[{i}]");
-        check_fields(message, &at, adapted)?;
+        check_message(message, &at, API, adapted)?;
         if message.role == Role::Tool {
             results.push(result(message, &at, &names)?);
             continue;
@@ -75,48 +79,14 @@ fn flush_results(results: &mut Vec<Value>, contents: &mut Vec<Value>) {
     }
 }
 
-fn note_cache_marks(call: &Call<'_>, adapted: &mut Vec<String>) {
-    let on_part = call
-        .request
-        .messages
-        .iter()
-        .any(|message| match &message.content {
-            Content::Parts(parts) => parts.iter().any(|part| part.cache_control.is_some()),
-            Content::Text(_) => false,
-        });
-    let on_tool = call.request.tools.iter().any(|tool| match tool {
-        Tool::Function { cache_control, .. } => cache_control.is_some(),
-        Tool::Other(_) => false,
-    });
-    if on_part || on_tool {
+fn note_left_out(request: &ChatRequest, adapted: &mut Vec<String>) {
+    if has_cache_marks(request) {
         adapted.push("`cache_control` marks left out: gemini caches by itself".to_owned());
     }
-}
-
-/// Fields of a message that have no place in a content.
-fn check_fields(message: &Message, at: &str, adapted: &mut Vec<String>) -> Result<(), Failure> {
-    if message.name.is_some() {
-        // A tool's name is known from its call; a system message has no speaker to tell apart.
-        if matches!(message.role, Role::User | Role::Assistant) {
-            return Err(Failure::unsupported(
-                &format!("{at}.name"),
-                "the Gemini API cannot name a speaker",
-            ));
-        }
-        adapted.push(format!("{at}.name: left out"));
+    let named = |part: &Part| matches!(&part.body, PartBody::File { file } if file.filename.is_some());
+    if all_parts(request).any(named) {
+        adapted.push("file.filename: left out; the Gemini API has no place for it".to_owned());
     }
-    for field in message.extra.keys() {
-        // What replies carry for people to read; no vendor takes it as input.
-        if matches!(field.as_str(), "reasoning_content" | "reasoning" | "annotations") {
-            adapted.push(format!("{at}.{field}: left out"));
-        } else {
-            return Err(Failure::unsupported(
-                &format!("{at}.{field}"),
-                "the Gemini API has no such field",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn assistant(
@@ -176,17 +146,7 @@ fn wants_signatures(model: &str) -> bool {
 }
 
 fn function_call(call: &ToolCall, signature: Option<&str>, at: &str) -> Result<Value, Failure> {
-    let args = if call.arguments.trim().is_empty() {
-        Some(JsonMap::new())
-    } else {
-        serde_json::from_str::<JsonMap>(&call.arguments).ok()
-    };
-    let Some(args) = args else {
-        return Err(Failure::unsupported(
-            &format!("{at}.function.arguments"),
-            "the Gemini API takes a JSON object only",
-        ));
-    };
+    let args = arguments(call, at, API)?;
     let mut part = json!({"functionCall": {"id": call.id, "name": call.name, "args": args}});
     if let (Some(signature), Some(part)) = (signature, part.as_object_mut()) {
         part.insert("thoughtSignature".to_owned(), json!(signature));
@@ -244,7 +204,7 @@ fn part(part: &Part, at: &str, media: bool) -> Result<Value, Failure> {
         PartBody::Text { text } | PartBody::Refusal { refusal: text } => Ok(json!({"text": text})),
         PartBody::Other(_) => Err(Failure::unsupported(
             at,
-            "the part's type is not known, so it cannot be translated",
+            "the part's type, or a field of it, is not known, so it cannot be translated",
         )),
         _ if !media => Err(Failure::unsupported(
             at,

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use serde_json::Value;
 
+use crate::dialect::foreign::has_cache_marks;
 use crate::dialect::options::apply_provider_options;
 use crate::dialect::{Call, Encoded};
 use crate::types::{
@@ -71,20 +72,7 @@ fn adapted(request: &ChatRequest, at_openai: bool) -> Vec<String> {
     {
         lines.push("signatures of earlier tool calls left out: openai_chat has no place for them".to_owned());
     }
-    let marked_part = messages.iter().any(|message| match &message.content {
-        Content::Parts(parts) => parts.iter().any(|part| part.cache_control.is_some()),
-        Content::Text(_) => false,
-    });
-    let marked_tool = request.tools.iter().any(|tool| {
-        matches!(
-            tool,
-            Tool::Function {
-                cache_control: Some(_),
-                ..
-            }
-        )
-    });
-    if marked_part || marked_tool {
+    if has_cache_marks(request) {
         lines.push("`cache_control` marks left out: openai_chat caches by itself".to_owned());
     }
     if !at_openai && messages.iter().any(|message| message.role == Role::Developer) {

@@ -124,7 +124,7 @@ fn encodes_conversations() {
                 {"type": "document", "source": {"type": "file", "file_id": "file_1"},
                  "cache_control": {"type": "ephemeral"}},
             ]}]),
-            &[],
+            &["image_url.detail: left out; the vendor chooses the resolution"],
         ),
         // Results stand together and first, whatever order they and the user's words came in.
         (
