@@ -98,7 +98,14 @@ pub(crate) struct Rejection<'a> {
 
 impl Rejection<'_> {
     /// The failure of a reply with an error status.
-    pub(crate) fn at_status(self, status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Failure {
+    pub(crate) fn at_status(mut self, status: StatusCode, headers: &HeaderMap, now: SystemTime) -> Failure {
+        if status == StatusCode::FORBIDDEN
+            && self.body.is_none()
+            && self.class == FailureClass::Authentication
+        {
+            // Vendors refuse a key in JSON. A firewall's page says nothing of the key, and must not park it.
+            self.class = FailureClass::Malformed;
+        }
         let message = self.message.unwrap_or_default();
         let mut failure = Failure::new(self.class, Phase::Body, Failure::clean(message));
         if message.is_empty() {
@@ -155,6 +162,27 @@ impl Rejection<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_firewalls_page_is_no_word_on_the_key() {
+        use FailureClass as C;
+        let json = Value::Object(serde_json::Map::new());
+        for (status, body, class) in [
+            (403, None, C::Malformed),
+            (403, Some(&json), C::Authentication),
+            (401, None, C::Authentication),
+        ] {
+            let status = StatusCode::from_u16(status).unwrap();
+            let rejection = Rejection {
+                class: class_of_status(status.as_u16()),
+                code: None,
+                message: None,
+                body,
+            };
+            let failure = rejection.at_status(status, &HeaderMap::new(), SystemTime::UNIX_EPOCH);
+            assert_eq!(failure.class, class, "{status}");
+        }
+    }
 
     #[test]
     fn statuses() {
