@@ -182,6 +182,7 @@ async def call(client: hotspare.AsyncClient, board: Board, number: int, backup: 
                 pass
         board.reply(stream.reply)
     except hotspare.HotspareError as error:
+        board.trail(error.trail)
         board.lost += 1
         board.say(f"lost: {error}", "bold red")
 
