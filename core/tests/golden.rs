@@ -75,5 +75,7 @@ fn request_fields() {
     let Value::Object(fields) = serde_json::to_value(&request).unwrap() else {
         panic!("a request is an object")
     };
-    golden("request-fields.json", &json!(fields.keys().collect::<Vec<_>>()));
+    let names: Vec<&String> = fields.keys().collect();
+    assert_eq!(names, ChatRequest::FIELDS);
+    golden("request-fields.json", &json!(names));
 }

@@ -9,6 +9,7 @@ mod section;
 mod tree;
 
 pub(crate) use field::check_key;
+pub(crate) use problem::did_you_mean;
 pub use problem::{ConfigError, Problem};
 
 use std::collections::BTreeMap;

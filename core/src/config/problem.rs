@@ -85,7 +85,7 @@ impl From<ConfigError> for Error {
 }
 
 /// `did you mean "…"?` with the candidate nearest to `found`, if one is near.
-pub(super) fn did_you_mean<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+pub(crate) fn did_you_mean<'a>(found: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     // The distance takes quadratic time, and nothing this long is a typing error.
     if found.len() > 64 {
         return None;

@@ -1,5 +1,6 @@
 //! What the formats other than OpenAI's own refuse alike, or leave out and say so.
 
+use crate::config::did_you_mean;
 use crate::dialect::Call;
 use crate::types::{ChatRequest, Content, Failure, JsonMap, Message, Part, PartBody, Role, Tool, ToolCall};
 
@@ -8,11 +9,11 @@ use crate::types::{ChatRequest, Content, Failure, JsonMap, Message, Part, PartBo
 pub(crate) fn refuse_settings(call: &Call<'_>, api: &str) -> Result<(), Failure> {
     let request = call.request;
     if let Some((field, _)) = request.extra.iter().find(|(field, value)| !is_ours(field, value)) {
+        let hint = did_you_mean(field, ChatRequest::FIELDS)
+            .unwrap_or_else(|| "use provider_options to pass a field of the vendor's own".to_owned());
         return Err(Failure::unsupported(
             field,
-            &format!(
-                "{api} is not known to take it; use provider_options to pass a field of the vendor's own"
-            ),
+            &format!("{api} is not known to take it; {hint}"),
         ));
     }
     if call.facts.is_some_and(|facts| facts.sampling == Some(false)) {

@@ -1,6 +1,6 @@
 //! Request, config and catalog → the ordered targets of one request. Pure.
 
-use crate::config::{Config, Route, Target};
+use crate::config::{Config, Route, Target, did_you_mean};
 use crate::error::Error;
 
 /// The route a request means: one of the config's, or one made of a single named target.
@@ -28,12 +28,8 @@ pub fn route(config: &Config, name: Option<&str>) -> Result<Route, Error> {
         });
     }
     let names: Vec<&str> = config.routes.keys().map(String::as_str).collect();
-    let near = names
-        .iter()
-        .map(|name| (strsim::jaro_winkler(name, wanted), *name))
-        .filter(|(likeness, _)| *likeness > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| format!("; did you mean \"{name}\"?"))
+    let near = did_you_mean(wanted, names.iter().copied())
+        .map(|hint| format!("; {hint}"))
         .unwrap_or_default();
     Err(Error::invalid_request(format!(
         "`route`: no route or target is named \"{wanted}\"{near} (routes: {}; a target is written provider/model, \

@@ -111,6 +111,28 @@ fn other_name<T: DeserializeOwned>(
 }
 
 impl ChatRequest {
+    /// The names of the fields we know.
+    pub const FIELDS: [&str; 18] = [
+        "route",
+        "timeout",
+        "messages",
+        "max_tokens",
+        "temperature",
+        "top_p",
+        "top_k",
+        "stop",
+        "seed",
+        "frequency_penalty",
+        "presence_penalty",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "response_format",
+        "reasoning_effort",
+        "user",
+        "provider_options",
+    ];
+
     /// A request of one user message.
     #[must_use]
     pub fn of(prompt: impl Into<String>) -> Self {
