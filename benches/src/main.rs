@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hotspare::{ChatRequest, Client};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -30,13 +31,64 @@ fn cpu() -> f64 {
     micros(usage.ru_utime) + micros(usage.ru_stime)
 }
 
-fn body(stream: bool) -> Value {
-    let mut body = json!({"model": "gpt-4o-mini", "messages": [{"role": "user", "content": PROMPT}]});
-    if stream && let Some(map) = body.as_object_mut() {
-        map.insert("stream".to_owned(), true.into());
-        map.insert("stream_options".to_owned(), json!({"include_usage": true}));
+/// As lean as a client by hand would be: what it needs of the format, typed.
+#[derive(Serialize)]
+struct Body {
+    model: &'static str,
+    messages: [Message; 1],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<Options>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    role: &'static str,
+    content: &'static str,
+}
+
+#[derive(Serialize)]
+struct Options {
+    include_usage: bool,
+}
+
+#[derive(Deserialize)]
+struct Reply {
+    choices: Vec<Choice>,
+}
+
+#[derive(Deserialize)]
+struct Choice {
+    #[serde(alias = "delta")]
+    message: Said,
+}
+
+#[derive(Deserialize)]
+struct Said {
+    content: Option<String>,
+}
+
+impl Reply {
+    fn says_something(&self) -> bool {
+        self.choices
+            .first()
+            .and_then(|choice| choice.message.content.as_ref())
+            .is_some_and(|content| !content.is_empty())
     }
-    body
+}
+
+fn body(stream: bool) -> Vec<u8> {
+    let body = Body {
+        model: "gpt-4o-mini",
+        messages: [Message {
+            role: "user",
+            content: PROMPT,
+        }],
+        stream: stream.then_some(true),
+        stream_options: stream.then_some(Options { include_usage: true }),
+    };
+    serde_json::to_vec(&body).expect("a body")
 }
 
 struct Bare {
@@ -61,7 +113,7 @@ impl Bare {
             .post(url)
             .header("content-type", "application/json")
             .header("authorization", "Bearer key")
-            .body(serde_json::to_vec(&body(stream)).expect("a body"))
+            .body(body(stream))
             .send()
             .await
             .expect("a response")
@@ -75,8 +127,8 @@ impl Bare {
                 continue;
             }
             let bytes = response.bytes().await.expect("a body");
-            let reply: Value = serde_json::from_slice(&bytes).expect("JSON");
-            assert!(reply.pointer("/choices/0/message/content").is_some(), "an answer");
+            let reply: Reply = serde_json::from_slice(&bytes).expect("JSON");
+            assert!(reply.says_something(), "an answer");
             return;
         }
     }
@@ -95,8 +147,8 @@ impl Bare {
                 if let Some(data) = event.strip_prefix(b"data: ")
                     && data != b"[DONE]"
                 {
-                    let event: Value = serde_json::from_slice(data).expect("JSON");
-                    chunks += usize::from(event.pointer("/choices/0/delta/content").is_some());
+                    let event: Reply = serde_json::from_slice(data).expect("JSON");
+                    chunks += usize::from(event.says_something());
                 }
                 from += end + 2;
             }

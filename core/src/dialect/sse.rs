@@ -46,7 +46,7 @@ impl SseParser {
                     continue;
                 }
             }
-            let Some(end) = bytes.iter().position(|&b| b == b'\n' || b == b'\r') else {
+            let Some(end) = memchr::memchr2(b'\n', b'\r', bytes) else {
                 return self.keep(bytes);
             };
             let (head, tail) = bytes.split_at(end);

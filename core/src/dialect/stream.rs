@@ -100,7 +100,7 @@ impl StreamDecoder {
     }
 
     fn drain(&mut self, out: &mut Vec<Delta>) -> Result<(), Failure> {
-        for event in std::mem::take(&mut self.ready) {
+        for event in self.ready.drain(..) {
             self.events.event(&event, out)?;
         }
         Ok(())

@@ -15,17 +15,18 @@ pub(super) struct Envelope {
     #[serde(default)]
     pub(super) model: Text,
     pub(super) choices: Option<Vec<Choice>>,
-    pub(super) usage: Option<Counts>,
+    /// Boxed like what else most chunks of a stream lack: chunks are moved about a lot.
+    pub(super) usage: Option<Box<Counts>>,
     pub(super) error: Option<Value>,
     /// Groq gives a stream's counts here too, and older deployments only here.
-    pub(super) x_groq: Option<XGroq>,
+    pub(super) x_groq: Option<Box<XGroq>>,
 }
 
 impl Envelope {
     /// The counts, when the vendor sent any.
     pub(super) fn usage(&self) -> Option<Usage> {
         let nested = self.x_groq.as_ref().and_then(|x| x.usage.as_ref());
-        self.usage.as_ref().or(nested).and_then(Counts::normalize)
+        self.usage.as_deref().or(nested).and_then(Counts::normalize)
     }
 
     /// The first choice: `n` above 1 is asked for and paid, but a reply holds one answer.
@@ -45,7 +46,7 @@ pub(super) struct XGroq {
 pub(super) struct Choice {
     #[serde(default, deserialize_with = "lenient_index")]
     index: Option<u64>,
-    message: Option<Said>,
+    message: Option<Box<Said>>,
     delta: Option<Said>,
     #[serde(default)]
     pub(super) finish_reason: Text,
@@ -57,7 +58,7 @@ impl Choice {
     pub(super) fn take_said(&mut self) -> Said {
         self.delta
             .take()
-            .or_else(|| self.message.take())
+            .or_else(|| self.message.take().map(|said| *said))
             .unwrap_or_default()
     }
 }
