@@ -147,7 +147,7 @@ class _Bridge:
     The loop holds it, never the other way round, so that a loop that is let go of is freed.
     """
 
-    __slots__ = ("pending", "ready")
+    __slots__ = ("__weakref__", "pending", "ready")
 
     def __init__(self, loop: AbstractEventLoop) -> None:
         self.pending: dict[int, Future[Any]] = {}
@@ -155,7 +155,7 @@ class _Bridge:
             self.ready = _native.ReadyQueue()
             loop.add_reader(self.ready.fileno(), self.drain)
         except (NotImplementedError, OSError):
-            self.ready = _native.ReadyQueue(_caller(loop, self.drain))
+            self.ready = _native.ReadyQueue(_caller(loop, self))
 
     def drain(self) -> None:
         self.ready.drain(self.pending)
@@ -171,14 +171,18 @@ class _Bridge:
             raise
 
 
-def _caller(loop: AbstractEventLoop, drain: Callable[[], None]) -> Callable[[], None]:
-    """Calls ``drain`` in ``loop``, from any thread, as long as the loop is there."""
-    known = ref(loop)
+def _caller(loop: AbstractEventLoop, bridge: _Bridge) -> Callable[[], None]:
+    """Drains ``bridge`` in ``loop``, from any thread, as long as both are there.
+
+    The native queue holds what it returns, out of the garbage collector's sight: a cycle through it would never be
+    freed.
+    """
+    known_loop, known_bridge = ref(loop), ref(bridge)
 
     def call() -> None:
-        loop = known()
-        if loop is not None:
-            loop.call_soon_threadsafe(drain)
+        loop, bridge = known_loop(), known_bridge()
+        if loop is not None and bridge is not None:
+            loop.call_soon_threadsafe(bridge.drain)
 
     return call
 
@@ -187,11 +191,17 @@ _bridges: WeakKeyDictionary[AbstractEventLoop, _Bridge] = WeakKeyDictionary()
 
 
 def _bridge() -> _Bridge:
-    loop = get_running_loop()
+    try:
+        loop = get_running_loop()
+    except RuntimeError:
+        raise RuntimeError("no running event loop: AsyncClient is for asyncio") from None
     bridge = _bridges.get(loop)
     if bridge is None:
         # Calls that were under way when their loop was closed would keep it alive for ever.
-        for closed in [other for other in _bridges if other.is_closed()]:
-            del _bridges[closed]
+        # Other threads may add and remove theirs meanwhile.
+        for known in _bridges.keyrefs():
+            other = known()
+            if other is not None and other.is_closed():
+                _bridges.pop(other, None)
         bridge = _bridges[loop] = _Bridge(loop)
     return bridge

@@ -47,6 +47,8 @@ _encode: Callable[[object], str] | None = None
 def _plain(value: object) -> object:
     if isinstance(value, _native.Reply):
         return value.message
+    if isinstance(value, type):
+        raise TypeError(f"a request holds JSON values and objects with model_dump(), not the class {value.__name__}")
     dump = getattr(value, "model_dump", None)
     if dump is not None:
         return dump(mode="json", exclude_none=True)

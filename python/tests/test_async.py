@@ -13,7 +13,7 @@ from typing import Any
 import hotspare
 import pytest
 from conftest import HANG, SLOW, Lab
-from hotspare import AsyncClient
+from hotspare import AsyncClient, _async
 
 Start = Callable[..., Lab]
 
@@ -194,9 +194,26 @@ def test_a_loop_that_cannot_watch_a_pipe(lab: Start) -> None:
         loop.close()
 
 
+def test_a_loop_that_cannot_watch_a_pipe_is_let_go_of(lab: Start) -> None:
+    class Loop(asyncio.SelectorEventLoop):
+        def add_reader(self, fd: Any, callback: Any, *args: Any) -> None:
+            if isinstance(getattr(callback, "__self__", None), _async._Bridge):
+                raise NotImplementedError
+            super().add_reader(fd, callback, *args)
+
+    client = AsyncClient(lab().config)
+    loop = Loop()
+    assert loop.run_until_complete(client.chat("hi")).text == "Hello from a."
+    gone = weakref.ref(_async._bridges[loop])
+    loop.close()
+    del loop
+    gc.collect()
+    assert gone() is None
+
+
 def test_without_a_loop() -> None:
     coroutine = AsyncClient(targets=["openai/gpt-4o-mini"]).chat("hi")
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(RuntimeError, match="no running event loop: AsyncClient is for asyncio"):
         coroutine.send(None)
 
 

@@ -85,6 +85,8 @@ def test_messages_may_be_models(lab: Start) -> None:
     assert Client(started.config).chat([model]).text == "Hello from a."
     with pytest.raises(TypeError, match=r"not set"):
         Client(started.config).chat([{"role": "user", "content": {1, 2}}])
+    with pytest.raises(TypeError, match=r"not the class Model"):
+        Client(started.config).chat("hi", response_format=Model)  # pyright: ignore[reportArgumentType]
 
 
 def test_a_stream_gives_events_then_the_reply(lab: Start) -> None:

@@ -152,6 +152,7 @@ before = set(sys.modules)
 import hotspare
 heavy = {"asyncio", "typing", "json", "re", "threading", "logging", "inspect"} & (set(sys.modules) - before)
 assert not heavy, heavy
+assert set(hotspare.__all__) <= set(dir(hotspare)), "for completion"
 assert hotspare.AsyncClient.__module__ == "hotspare._async"
 """
     run_python(f"del config\n{program}")

@@ -1,7 +1,7 @@
 //! The Python extension module `hotspare._native`: convert, call, convert. The typed package around it is `python/`.
 //!
-//! No Tokio task holds a Python object, so none has to be dropped on a thread that Python does not know; results are
-//! made on the thread that asked.
+//! Results are made on the thread that asked. No Tokio task holds a Python object, so none has to be dropped on a thread
+//! that Python does not know; but for the call that stands for the pipe where a loop cannot watch one (`ready`).
 
 mod client;
 mod convert;
