@@ -165,3 +165,23 @@ def test_the_command_is_there() -> None:
     assert done.stdout.startswith("hotspare ")
     wrong = subprocess.run([*command, "--nope"], capture_output=True, text=True, timeout=20, check=False)
     assert wrong.returncode == 2
+
+
+def test_a_subinterpreter_is_refused_and_the_process_ends() -> None:
+    """The runtime is the process's: another interpreter's end would stop it under the main one."""
+    said = run_python(
+        """
+import sys
+try:
+    import _xxsubinterpreters as interpreters
+except ImportError:
+    import _interpreters as interpreters
+import hotspare
+other = interpreters.create()
+code = "try:\\n    import hotspare\\nexcept ImportError:\\n    pass\\nelse:\\n    raise SystemError('it was imported')"
+failed = interpreters.run_string(other, code)
+assert not failed, failed
+print("over")
+"""
+    )
+    assert said == "over\n"

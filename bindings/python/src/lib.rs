@@ -22,7 +22,7 @@ mod _native {
     use std::ffi::OsString;
     use std::time::Duration;
 
-    use pyo3::exceptions::PyValueError;
+    use pyo3::exceptions::{PyImportError, PyValueError};
     use pyo3::prelude::*;
 
     #[pymodule_export]
@@ -83,8 +83,20 @@ mod _native {
         crate::wait::block_on(py, hotspare_bridge::spawn(async { panic!("as asked") }))
     }
 
+    /// Whether this is the interpreter the process began with.
+    fn is_main_interpreter(_attached: Python<'_>) -> bool {
+        // SAFETY: the thread is attached, so there is a current interpreter, and reading its number changes nothing.
+        unsafe { pyo3::ffi::PyInterpreterState_GetID(pyo3::ffi::PyInterpreterState_Get()) == 0 }
+    }
+
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        if !is_main_interpreter(module.py()) {
+            // The runtime is the process's, and another interpreter's end would stop it under the main one.
+            return Err(PyImportError::new_err(
+                "hotspare does not work in subinterpreters",
+            ));
+        }
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let atexit = module.py().import("atexit")?;
         atexit.call_method1("register", (module.getattr("shutdown")?,))?;

@@ -128,6 +128,28 @@ pub(crate) fn has_cache_marks(request: &ChatRequest) -> bool {
     parts(request).any(|part| part.cache_control.is_some()) || request.tools.iter().any(on_tool)
 }
 
+/// Refuses a tool of another type, or one with a field we do not know, by the name of what is foreign in it.
+pub(crate) fn refuse_tool(i: usize, tool: &JsonMap) -> Failure {
+    const FUNCTION: [&str; 4] = ["name", "description", "parameters", "strict"];
+    const TOOL: [&str; 3] = ["type", "function", "cache_control"];
+    if tool.get("type").and_then(serde_json::Value::as_str) != Some("function") {
+        return Failure::unsupported(
+            &format!("tools[{i}].type"),
+            "only function tools can be sent to another vendor",
+        );
+    }
+    let unknown = |map: &JsonMap, known: &[&str], at: &str| {
+        map.keys()
+            .find(|field| !known.contains(&field.as_str()))
+            .map(|field| format!("tools[{i}]{at}.{field}"))
+    };
+    let function = tool.get("function").and_then(serde_json::Value::as_object);
+    let field = unknown(tool, &TOOL, "")
+        .or_else(|| unknown(function?, &FUNCTION, ".function"))
+        .unwrap_or_else(|| format!("tools[{i}]"));
+    Failure::unsupported(&field, "another vendor's tools have no such field")
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
@@ -171,7 +193,7 @@ mod tests {
             (
                 "tools",
                 json!([{"type": "function", "function": {"name": "f", "x": 1}}]),
-                "tools[0]",
+                "tools[0].function.x",
             ),
             (
                 "tool_choice",

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::messages::{API, conversation};
 use crate::catalog::Reasoning;
-use crate::dialect::foreign::{note_hints, refuse_settings};
+use crate::dialect::foreign::{note_hints, refuse_settings, refuse_tool};
 use crate::dialect::options::apply_provider_options;
 use crate::dialect::{Call, Encoded};
 use crate::types::{
@@ -110,15 +110,12 @@ fn tools(tools: &[Tool]) -> Result<Value, Failure> {
     }
     let mut out = Vec::with_capacity(tools.len());
     for (i, tool) in tools.iter().enumerate() {
-        let Tool::Function {
-            function,
-            cache_control,
-        } = tool
-        else {
-            return Err(Failure::unsupported(
-                &format!("tools[{i}]"),
-                "only function tools without unknown fields can be sent to another vendor",
-            ));
+        let (function, cache_control) = match tool {
+            Tool::Function {
+                function,
+                cache_control,
+            } => (function, cache_control),
+            Tool::Other(other) => return Err(refuse_tool(i, other)),
         };
         let mut entry = JsonMap::new();
         entry.insert("name".to_owned(), json!(function.name));

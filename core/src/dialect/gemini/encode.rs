@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::messages::{API, conversation};
 use crate::catalog::Reasoning;
-use crate::dialect::foreign::{note_hints, refuse_settings};
+use crate::dialect::foreign::{note_hints, refuse_settings, refuse_tool};
 use crate::dialect::options::apply_provider_options;
 use crate::dialect::{Call, Encoded};
 use crate::types::{
@@ -97,11 +97,9 @@ fn refuse(request: &ChatRequest) -> Result<(), Failure> {
 /// `parameters` is a subset of OpenAPI 3.0 that refuses `$ref`, `additionalProperties`, `const` and empty objects.
 fn declarations(tools: &[Tool]) -> Result<Vec<Value>, Failure> {
     let declaration = |(i, tool): (usize, &Tool)| {
-        let Tool::Function { function, .. } = tool else {
-            return Err(Failure::unsupported(
-                &format!("tools[{i}]"),
-                "only function tools without unknown fields can be sent to another vendor",
-            ));
+        let function = match tool {
+            Tool::Function { function, .. } => function,
+            Tool::Other(other) => return Err(refuse_tool(i, other)),
         };
         let mut entry = JsonMap::new();
         entry.insert("name".to_owned(), json!(function.name));

@@ -417,7 +417,7 @@ fn refuses_by_name() {
             json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}}),
             "response_format.json_schema.schema",
         ),
-        (None, json!({"tools": [{"type": "custom"}]}), "tools[0]"),
+        (None, json!({"tools": [{"type": "custom"}]}), "tools[0].type"),
         (
             None,
             json!({"tool_choice": {"type": "allowed_tools"}}),

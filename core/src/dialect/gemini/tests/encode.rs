@@ -281,7 +281,7 @@ fn refuses_by_name() {
         (None, json!({"stop": ["1", "2", "3", "4", "5", "6"]}), "stop"),
         (None, json!({"seed": 1_u64 << 40}), "seed"),
         (Some(&fixed), json!({"top_p": 0.5}), "top_p"),
-        (None, json!({"tools": [{"type": "custom"}]}), "tools[0]"),
+        (None, json!({"tools": [{"type": "custom"}]}), "tools[0].type"),
         (
             None,
             json!({"tool_choice": {"type": "allowed_tools"}}),
