@@ -1,23 +1,34 @@
 //! Chat requests, replies, stream events, usage, failure classes and the trail. No I/O and no clock.
 
 mod content;
+mod cost;
 mod delta;
+mod event;
 mod failure;
+mod ids;
 mod message;
 mod moment;
 mod reply;
 mod request;
+mod status;
 mod tool;
 mod trail;
 mod usage;
 
 pub use content::{Audio, Content, FilePart, ImagePart, Media, Part, PartBody, parse_data_url};
+pub use cost::{Billing, CostRange};
 pub use delta::{Accumulator, Completion, Delta, ReasoningBlock};
+pub use event::{Event, What};
 pub use failure::{Failure, FailureClass, Phase, Sent};
+pub use ids::{DomainId, EndpointId, GroupId, KeyId, RouteId, TargetId};
 pub use message::{Message, Role};
 pub use moment::Moment;
 pub use reply::{FinishReason, Reply, StreamEvent, ToolCallDelta};
 pub use request::{ChatRequest, JsonSchema, ReasoningEffort, ResponseFormat, Stop};
+pub use status::{
+    ExplainedTarget, Explanation, KeyStatus, LatencyStatus, RecentError, RetryBudgetStatus, Status,
+    TargetStatus,
+};
 pub use tool::{FunctionTool, Tool, ToolCall, ToolChoice};
 pub use trail::{Attempt, Next, Outcome, Trail};
 pub use usage::Usage;
