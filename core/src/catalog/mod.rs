@@ -19,6 +19,8 @@ pub struct Provider {
     pub base_url: String,
     /// Environment variables that hold a key, the usual first.
     pub key_env: Vec<String>,
+    /// Path of a request that costs nothing and shows whether the vendor can be reached.
+    pub free_probe: Option<String>,
 }
 
 /// What is known of one model. Prices are US dollars for a million tokens.
@@ -45,6 +47,9 @@ pub struct Model {
     pub max_output: Option<u32>,
     /// Whether it takes `temperature`, `top_p` and `top_k`; None when not known.
     pub sampling: Option<bool>,
+    /// Whether it goes on from a last message of the assistant's own.
+    #[serde(default)]
+    pub prefill: bool,
     /// Whether it reasons, and how effort is said to it.
     #[serde(default)]
     pub reasoning: Reasoning,

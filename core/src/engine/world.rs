@@ -97,8 +97,8 @@ impl World {
                 keys: provider
                     .keys
                     .iter()
-                    .map(|source| Slot {
-                        source: source.clone(),
+                    .map(|key| Slot {
+                        source: key.source.clone(),
                         read: Mutex::new(None),
                     })
                     .collect(),

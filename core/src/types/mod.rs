@@ -8,6 +8,7 @@ mod failure;
 mod ids;
 mod message;
 mod moment;
+mod rates;
 mod reply;
 mod request;
 mod status;
@@ -23,6 +24,7 @@ pub use failure::{Failure, FailureClass, Phase, Sent};
 pub use ids::{DomainId, EndpointId, GroupId, KeyId, RouteId, TargetId};
 pub use message::{Message, Role};
 pub use moment::Moment;
+pub use rates::{Estimate, Rates};
 pub use reply::{FinishReason, Reply, StreamEvent, ToolCallDelta};
 pub use request::{ChatRequest, JsonSchema, ReasoningEffort, ResponseFormat, Stop};
 pub use status::{
