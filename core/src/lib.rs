@@ -4,6 +4,7 @@
 //! happens next follows from the failure's class, within one deadline, and is written down in the reply's trail.
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod catalog;
 mod client;
 pub mod config;
