@@ -21,6 +21,9 @@ pub struct Provider {
     pub key_env: Vec<String>,
     /// Path of a request that costs nothing and shows whether the vendor can be reached.
     pub free_probe: Option<String>,
+    /// Whether it stops working, and billing, when a stream is left. Not said by the vendors; OpenRouter publishes a list.
+    #[serde(default)]
+    pub stops_on_disconnect: bool,
 }
 
 /// What is known of one model. Prices are US dollars for a million tokens.

@@ -5,8 +5,9 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use url::Url;
 
-use super::book::Notes;
-use super::world::{PreparedTarget, World};
+use super::targets::PreparedTarget;
+use super::ticket::Ticket;
+use super::world::World;
 use crate::dialect::{Call, Encoded};
 use crate::policy::Start;
 use crate::transport::{Body, HttpRequest, TransportError, TransportErrorKind};
@@ -24,7 +25,7 @@ pub(super) async fn open(
     start: &Start,
     request: &ChatRequest,
     stream: bool,
-    notes: &mut Notes,
+    ticket: &mut Ticket,
 ) -> Result<Body, Failure> {
     let encoded = target.dialect.encode(&Call {
         request,
@@ -33,16 +34,16 @@ pub(super) async fn open(
         facts: target.facts,
         stream,
     })?;
-    let request = build(world, target, start, encoded, stream, notes)?;
+    let request = build(world, target, start, encoded, stream, ticket)?;
     let sent = tokio::select! {
         biased;
         sent = world.transport.send(request) => sent,
         () = world.clock.sleep_until(start.limits.answer_by) => {
-            return Err(timed_out(Phase::Head, world, notes, "no response head came"));
+            return Err(timed_out(Phase::Head, world, ticket, "no response head came"));
         }
     };
     let mut response = sent.map_err(|error| broken(&error, Phase::Head))?;
-    notes.head(response.status, &response.headers);
+    ticket.head(response.status, &response.headers);
     if response.status.is_success() {
         return Ok(response.body);
     }
@@ -56,10 +57,10 @@ fn build(
     start: &Start,
     encoded: Encoded,
     stream: bool,
-    notes: &mut Notes,
+    ticket: &mut Ticket,
 ) -> Result<HttpRequest, Failure> {
     let refuse = |message: String| Failure::new(FailureClass::InvalidRequest, Phase::Encode, message);
-    notes.adapted = encoded.adapted;
+    ticket.notes.adapted = encoded.adapted;
     let url = Url::parse(&format!("{}{}", target.base_url, encoded.path))
         .map_err(|error| refuse(format!("the target's URL is not valid: {error}")))?;
     let mut headers = HeaderMap::with_capacity(8);
@@ -83,7 +84,7 @@ fn build(
     match world.key(start.key) {
         None => {}
         Some(Ok(key)) if key.origin == url.origin() => {
-            notes.key = Some(key.fingerprint.clone());
+            ticket.notes.key = Some(key.fingerprint.clone());
             let (name, value) = &key.header;
             headers.insert(name.clone(), value.clone());
         }
@@ -109,7 +110,7 @@ pub(super) async fn whole(
     world: &World,
     start: &Start,
     mut body: Body,
-    notes: &Notes,
+    ticket: &Ticket,
 ) -> Result<Bytes, Failure> {
     let read = async {
         let Some(first) = body.next().await else {
@@ -135,7 +136,7 @@ pub(super) async fn whole(
         biased;
         read = read => read,
         () = world.clock.sleep_until(start.limits.answer_by) => {
-            Err(timed_out(Phase::Body, world, notes, "the reply was not complete"))
+            Err(timed_out(Phase::Body, world, ticket, "the reply was not complete"))
         }
     }
 }
@@ -177,8 +178,8 @@ fn classify(
     failure
 }
 
-pub(super) fn timed_out(phase: Phase, world: &World, notes: &Notes, what: &str) -> Failure {
-    let waited = world.clock.now() - notes.started;
+pub(super) fn timed_out(phase: Phase, world: &World, ticket: &Ticket, what: &str) -> Failure {
+    let waited = world.clock.now() - ticket.notes.started;
     Failure::new(
         FailureClass::Timeout,
         phase,
