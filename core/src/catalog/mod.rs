@@ -19,6 +19,9 @@ pub struct Provider {
     pub base_url: String,
     /// Environment variables that hold a key, the usual first.
     pub key_env: Vec<String>,
+    /// Path and query, after the base URL, of a GET that takes a key, costs nothing and is answered without a model;
+    /// None when the vendor has no such request.
+    pub free_probe: Option<String>,
 }
 
 /// What is known of one model. Prices are US dollars for a million tokens.

@@ -205,6 +205,7 @@ pub(crate) fn in_process_request(
         map.insert(name, HeaderValue::from_str(value).unwrap());
     }
     HttpRequest {
+        method: http::Method::POST,
         url: url::Url::parse(&format!("{}{path}", SimTransport::url(provider))).unwrap(),
         headers: map,
         body: Bytes::from(body.to_owned()),
@@ -226,7 +227,7 @@ pub(crate) async fn in_process(
         Err(_) => return Outcome::none(Ending::Waiting),
         Ok(Err(error)) => {
             return Outcome::none(match error.kind {
-                TransportErrorKind::Connect => Ending::Refused,
+                TransportErrorKind::Connect | TransportErrorKind::Refused => Ending::Refused,
                 TransportErrorKind::Reset | TransportErrorKind::Body => Ending::NoHead,
             });
         }

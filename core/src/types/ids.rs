@@ -1,0 +1,28 @@
+/// One key of one provider, as an index into the client's pools.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct KeyId {
+    /// Which provider.
+    pub provider: usize,
+    /// Which of its keys; 0 stands for "none needed" where it has no keys.
+    pub key: usize,
+}
+
+/// One target of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TargetId(pub u64);
+
+/// One endpoint: what connections are made to, whatever the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct EndpointId(pub u32);
+
+/// One correlation domain: endpoints that fail together, since they share a cloud or a vendor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct DomainId(pub u32);
+
+/// One quota group: keys of one account, which share its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct GroupId(pub u32);
+
+/// One route of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct RouteId(pub u32);
