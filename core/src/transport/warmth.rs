@@ -173,3 +173,6 @@ impl Drop for KeepWarm {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
