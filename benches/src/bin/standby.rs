@@ -78,7 +78,7 @@ async fn vendor(acceptor: TlsAcceptor) -> u16 {
 }
 
 /// A proxy that adds `ADDED` to every round trip, all of it on the way there. TCP's own handshake cannot be held up from
-/// here, so its round trip is added to the first bytes.
+/// here, so its round trip is added to the first bytes. Tokio rounds each delay up to the next millisecond.
 async fn distance(to: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();

@@ -25,7 +25,7 @@ pub(crate) const AGENT: HeaderValue =
 /// A request ready to go, its key's header in place and marked sensitive.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
-    /// POST for everything that is answered by a model; GET or HEAD, with no body, for what is free.
+    /// POST for everything that is answered by a model; GET, with no body, for what is free.
     pub method: Method,
     /// Where to. The key's origin has been checked against it.
     pub url: Url,

@@ -28,7 +28,8 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 /// Host names are resolved by the system's resolver at every new connection; nothing is remembered in between, but a
 /// connection in use stays with the address it was made to. [`Transport::network_changed`] is what ends that: reqwest can
 /// bound neither age nor address of a connection, so its clients are dropped and built anew, which
-/// [`Standby`](super::Standby) asks for every few minutes.
+/// [`Standby`](super::Standby) asks for every few minutes. Where that is switched off, a connection in constant use lives
+/// for as long as its server lets it.
 ///
 /// Certificates are checked by the platform's store; where there is none (slim containers), by Mozilla's roots, bundled.
 pub struct HttpTransport {

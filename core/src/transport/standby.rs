@@ -49,9 +49,7 @@ impl Default for StandbySettings {
 pub struct WarmEndpoint {
     /// Which.
     pub id: EndpointId,
-    /// GET for a vendor's free request, HEAD otherwise.
-    pub method: Method,
-    /// Where to.
+    /// What is asked for, by GET: HEAD is not known to every server people run themselves.
     pub url: Url,
     /// All headers, a key's marked sensitive.
     pub headers: HeaderMap,
@@ -62,7 +60,7 @@ pub struct WarmEndpoint {
 
 impl WarmEndpoint {
     /// The endpoint at `base_url`. `free` is the path of the vendor's free request, asked with `headers`; without one the
-    /// base URL is asked for its head, without `headers`, and whatever it says will do.
+    /// base URL itself is asked for, without `headers`, and whatever it says will do.
     ///
     /// # Errors
     /// Base URL and path make no URL.
@@ -74,14 +72,10 @@ impl WarmEndpoint {
         connect_timeout: Duration,
     ) -> Result<Self, url::ParseError> {
         let url = format!("{}{}", base_url.trim_end_matches('/'), free.unwrap_or_default());
-        let (method, mut headers) = match free {
-            Some(_) => (Method::GET, headers),
-            None => (Method::HEAD, HeaderMap::new()),
-        };
+        let mut headers = if free.is_some() { headers } else { HeaderMap::new() };
         headers.insert(USER_AGENT, AGENT);
         Ok(Self {
             id,
-            method,
             url: Url::parse(&url)?,
             headers,
             connect_timeout,
@@ -92,7 +86,7 @@ impl WarmEndpoint {
     #[must_use]
     pub fn request(&self) -> HttpRequest {
         HttpRequest {
-            method: self.method.clone(),
+            method: Method::GET,
             url: self.url.clone(),
             headers: self.headers.clone(),
             body: Bytes::new(),

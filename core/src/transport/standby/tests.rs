@@ -175,7 +175,7 @@ fn switched_off_it_does_nothing() {
 }
 
 #[test]
-fn a_vendor_with_no_free_request_is_asked_for_the_head_of_its_base_url_without_the_key() {
+fn a_vendor_with_no_free_request_is_asked_for_its_base_url_without_the_key() {
     let mut headers = HeaderMap::new();
     headers.insert("authorization", http::HeaderValue::from_static("Bearer canary"));
     let ask = |free| {
@@ -191,7 +191,7 @@ fn a_vendor_with_no_free_request_is_asked_for_the_head_of_its_base_url_without_t
     let bare = ask(None).request();
     assert_eq!(
         (bare.method, bare.url.as_str()),
-        (Method::HEAD, "https://a.example/v1")
+        (Method::GET, "https://a.example/v1")
     );
     assert!(!bare.headers.contains_key("authorization"));
     assert!(bare.headers.contains_key(USER_AGENT));
