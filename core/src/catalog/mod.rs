@@ -19,7 +19,8 @@ pub struct Provider {
     pub base_url: String,
     /// Environment variables that hold a key, the usual first.
     pub key_env: Vec<String>,
-    /// Path of a request that costs nothing and shows whether the vendor can be reached.
+    /// Path and query, after the base URL, of a GET that takes a key, costs nothing and is answered without a model;
+    /// None when the vendor has no such request.
     pub free_probe: Option<String>,
     /// Whether it stops working, and billing, when a stream is left. Not said by the vendors; OpenRouter publishes a list.
     #[serde(default)]

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
 use super::targets::PreparedTarget;
@@ -10,7 +10,7 @@ use super::ticket::Ticket;
 use super::world::World;
 use crate::dialect::{Call, Encoded};
 use crate::policy::Start;
-use crate::transport::{Body, HttpRequest, TransportError, TransportErrorKind};
+use crate::transport::{AGENT, Body, HttpRequest, TransportError, TransportErrorKind};
 use crate::types::{ChatRequest, Failure, FailureClass, Phase};
 
 /// Most bytes of a whole reply.
@@ -74,10 +74,7 @@ fn build(
             "application/json"
         }),
     );
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static(concat!("hotspare/", env!("CARGO_PKG_VERSION"))),
-    );
+    headers.insert(USER_AGENT, AGENT);
     for (name, value) in encoded.headers {
         headers.insert(HeaderName::from_static(name), value);
     }
@@ -98,6 +95,7 @@ fn build(
         }
     }
     Ok(HttpRequest {
+        method: Method::POST,
         url,
         headers,
         body: encoded.body,
@@ -192,7 +190,9 @@ pub(super) fn broken(error: &TransportError, phase: Phase) -> Failure {
     // A peer may have a say in it.
     let message = Failure::clean(&error.message);
     match error.kind {
-        TransportErrorKind::Connect => Failure::new(FailureClass::Connect, Phase::Connect, message),
+        TransportErrorKind::Connect | TransportErrorKind::Refused => {
+            Failure::new(FailureClass::Connect, Phase::Connect, message)
+        }
         TransportErrorKind::Reset => Failure::new(FailureClass::Reset, Phase::Head, message),
         TransportErrorKind::Body => Failure::new(
             FailureClass::Malformed,
