@@ -10,6 +10,7 @@ pub mod config;
 pub mod dialect;
 mod engine;
 mod error;
+pub mod health;
 pub mod limits;
 pub mod policy;
 pub mod routing;

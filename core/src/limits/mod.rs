@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::types::{Failure, FailureClass, Moment};
+pub use crate::types::{KeyId, TargetId};
 
 /// How long a rate-limited key rests when the vendor named no time.
 const REST: Duration = Duration::from_secs(1);
@@ -12,19 +13,6 @@ const REST: Duration = Duration::from_secs(1);
 const QUOTA_REST: Duration = Duration::from_secs(600);
 /// How long a target whose model the vendor does not know is passed over.
 const MODEL_REST: Duration = Duration::from_secs(3600);
-
-/// One key of one provider, as an index into the client's pools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct KeyId {
-    /// Which provider.
-    pub provider: usize,
-    /// Which of its keys; 0 stands for "none needed" where it has no keys.
-    pub key: usize,
-}
-
-/// One target of a client.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub struct TargetId(pub u64);
 
 /// Why something must not be used now.
 #[derive(Debug, Clone, PartialEq)]

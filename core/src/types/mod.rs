@@ -3,6 +3,7 @@
 mod content;
 mod delta;
 mod failure;
+mod ids;
 mod message;
 mod moment;
 mod reply;
@@ -14,6 +15,7 @@ mod usage;
 pub use content::{Audio, Content, FilePart, ImagePart, Media, Part, PartBody, parse_data_url};
 pub use delta::{Accumulator, Completion, Delta, ReasoningBlock};
 pub use failure::{Failure, FailureClass, Phase, Sent};
+pub use ids::{DomainId, EndpointId, KeyId, TargetId};
 pub use message::{Message, Role};
 pub use moment::Moment;
 pub use reply::{FinishReason, Reply, StreamEvent, ToolCallDelta};
