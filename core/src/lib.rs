@@ -11,6 +11,7 @@ pub mod config;
 pub mod dialect;
 mod engine;
 mod error;
+pub mod health;
 pub mod limits;
 pub mod policy;
 pub mod routing;
