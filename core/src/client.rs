@@ -116,7 +116,8 @@ impl Client {
     /// # Errors
     /// An invalid-request error when no target of that name is known.
     pub fn hold(&self, name: &str) -> Result<usize> {
-        self.world.operate(name, |health, name, now| health.hold(name, now))
+        self.world
+            .operate(name, |health, name, now| health.hold(name, now))
     }
 
     /// Keeps targets in use whatever they do, until [`Self::release`]: their breakers stay closed.

@@ -566,7 +566,10 @@ fn pools_limits_and_recovery_are_read() {
         (&openai.domains[..], openai.probe.as_deref()),
         (&["edge:cloudflare".to_owned()][..], None)
     );
-    assert_eq!(config.providers["anthropic"].probe.as_deref(), Some("/models?limit=1"));
+    assert_eq!(
+        config.providers["anthropic"].probe.as_deref(),
+        Some("/models?limit=1")
+    );
     let route = &config.routes["default"];
     assert_eq!(route.stream_recovery, StreamRecovery::Continue);
     let time = Some(Duration::from_secs(1));

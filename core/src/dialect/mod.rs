@@ -9,6 +9,7 @@ pub(crate) mod foreign;
 pub mod gemini;
 pub mod openai_chat;
 pub(crate) mod options;
+pub mod rate_limits;
 pub(crate) mod retry_after;
 mod sse;
 mod stream;

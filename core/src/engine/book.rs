@@ -35,11 +35,7 @@ impl Book {
         verdict: &Verdict,
         now: Moment,
     ) -> Option<&Attempt> {
-        let Closed {
-            notes,
-            billing,
-            cost,
-        } = closed;
+        let Closed { notes, billing, cost } = closed;
         let failure: Option<&Failure> = match &outcome {
             Outcome::Failed(failure) => Some(failure),
             Outcome::Answered | Outcome::Cancelled => None,
@@ -98,10 +94,6 @@ impl Book {
             completion,
             trail: self.trail,
         }
-    }
-
-    pub(super) const fn trail(&self) -> &Trail {
-        &self.trail
     }
 
     pub(super) fn take_trail(&mut self) -> Trail {

@@ -80,8 +80,12 @@ fn one(
                 Standing::Healthy => turn.to_owned(),
                 Standing::Degraded => format!("{turn}; degraded, so that it mostly goes behind the others"),
                 Standing::Ramping => format!("{turn}; recovering, and gets a few calls at a time"),
-                Standing::Probing => format!("{turn}; its breaker is half-open, and this call would try it out"),
-                Standing::LastResort => format!("{turn}; its breaker is open, and this would be the one call it lets through"),
+                Standing::Probing => {
+                    format!("{turn}; its breaker is half-open, and this call would try it out")
+                }
+                Standing::LastResort => {
+                    format!("{turn}; its breaker is open, and this would be the one call it lets through")
+                }
             };
         }
         Err(refusal) => {

@@ -102,7 +102,11 @@ impl Live {
         let enough = |live: &Self| {
             let said = live.so_far();
             let chars = || {
-                let calls = said.tool_calls.iter().map(|call| call.arguments.len()).sum::<usize>();
+                let calls = said
+                    .tool_calls
+                    .iter()
+                    .map(|call| call.arguments.len())
+                    .sum::<usize>();
                 said.text.chars().count() + said.reasoning.chars().count() + calls
             };
             live.ended || wanted.chars.is_some_and(|wanted| chars() >= wanted)

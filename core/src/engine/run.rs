@@ -1,4 +1,5 @@
-use std::pin::pin;
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,7 +15,8 @@ use crate::config::StreamRecovery;
 use crate::error::Error;
 use crate::policy::{Ending, Machine, Permit, Refusal, RefusedBy, Start, Step, Verdict};
 use crate::types::{
-    Attempt, ChatRequest, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Sent, Span, What,
+    Attempt, ChatRequest, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Sent, Span,
+    What,
 };
 
 /// Longest deadline taken from a request.
@@ -192,7 +194,14 @@ impl Run {
             return Err(no_target(start, ticket));
         };
         let result = {
-            let mut first = pin!(attempt(&world, &target, &start, &request, (how, resume), &mut ticket));
+            let mut first = pin!(attempt(
+                &world,
+                &target,
+                &start,
+                &request,
+                (how, resume),
+                &mut ticket
+            ));
             let second = match hedge_at {
                 None => None,
                 Some(at) => tokio::select! {
@@ -205,25 +214,14 @@ impl Run {
                 Some(Err(result)) => Raced::First(result),
                 None => Raced::First(first.await),
                 Some(Ok((other, mut racer, rival))) => {
-                    let mut second = pin!(attempt(&world, &rival, &other, &request, (how, resume), &mut racer));
-                    let (one, two) = tokio::select! {
-                        biased;
-                        result = &mut first => (Some(result), None),
-                        result = &mut second => (None, Some(result)),
+                    let won = {
+                        let wanted = (how, resume);
+                        let second = pin!(attempt(&world, &rival, &other, &request, wanted, &mut racer));
+                        duel(first, second).await
                     };
-                    // One that failed leaves the race to the other.
-                    match (one, two) {
-                        (Some(Err(failure)), _) => {
-                            let result = second.await;
-                            Raced::Second(Some(failure), other, racer, result)
-                        }
-                        (_, Some(Err(failure))) => {
-                            let result = first.await;
-                            Raced::Both(result, Some(failure), other, racer)
-                        }
-                        (_, Some(Ok(answer))) => Raced::Second(None, other, racer, Ok(answer)),
-                        (Some(Ok(answer)), _) => Raced::Both(Ok(answer), None, other, racer),
-                        (None, None) => Raced::First(Err(Failure::malformed("no attempt ended"))),
+                    match won {
+                        (Side::First, result, loser) => Raced::Both(result, loser, other, racer),
+                        (Side::Second, result, loser) => Raced::Second(loser, other, racer, result),
                     }
                 }
             }
@@ -267,7 +265,13 @@ impl Run {
     }
 
     /// Books a failure and what the machine decides, and gives that.
-    pub(super) fn failed(&mut self, start: &Start, ticket: Ticket, failure: Failure, delivered: bool) -> Next {
+    pub(super) fn failed(
+        &mut self,
+        start: &Start,
+        ticket: Ticket,
+        failure: Failure,
+        delivered: bool,
+    ) -> Next {
         let renewed = failure.class == FailureClass::Authentication
             && self.world.renew(start.key, ticket.notes.key.as_deref());
         let closed = ticket.failed(&failure, renewed);
@@ -291,7 +295,8 @@ impl Run {
         let Some(attempt) = self.book.enter(target, closed, outcome, verdict, now) else {
             return;
         };
-        self.world.tell(Some(self.number), || told(attempt, skipped, (billing, cost)));
+        self.world
+            .tell(Some(self.number), || told(attempt, skipped, (billing, cost)));
     }
 
     fn refused(&mut self, index: usize, refusal: &Refusal) {
@@ -387,7 +392,6 @@ impl Run {
             cost: crate::types::cost(trail),
         });
     }
-
 }
 
 impl Drop for Run {
@@ -397,6 +401,31 @@ impl Drop for Run {
             let trail = self.book.take_trail();
             self.finish("cancelled", None, &trail, elapsed);
         }
+    }
+}
+
+/// Which of two attempts counts.
+enum Side {
+    First,
+    Second,
+}
+
+/// The first of two attempts to answer; one that fails leaves the race to the other. What counts, and the failure of the
+/// one that does not.
+async fn duel<T>(
+    mut first: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+    mut second: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+) -> (Side, Result<T, Failure>, Option<Failure>) {
+    tokio::select! {
+        biased;
+        result = &mut first => match result {
+            Ok(answer) => (Side::First, Ok(answer), None),
+            Err(failure) => (Side::Second, second.await, Some(failure)),
+        },
+        result = &mut second => match result {
+            Ok(answer) => (Side::Second, Ok(answer), None),
+            Err(failure) => (Side::First, first.await, Some(failure)),
+        },
     }
 }
 
@@ -433,7 +462,11 @@ fn no_target(start: Start, ticket: Ticket) -> Failed {
 }
 
 /// An attempt as an event.
-fn told(attempt: &Attempt, skipped: bool, (billing, cost): (crate::types::Billing, crate::types::CostRange)) -> What {
+fn told(
+    attempt: &Attempt,
+    skipped: bool,
+    (billing, cost): (crate::types::Billing, crate::types::CostRange),
+) -> What {
     if skipped {
         return What::Skipped {
             target: attempt.target.clone(),

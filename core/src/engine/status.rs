@@ -35,7 +35,7 @@ pub(crate) fn status(world: &World) -> Status {
                 why: health.why,
                 since: (now - health.since).as_secs_f64(),
                 next_probe: health.next_probe.map(|at| (at - now).as_secs_f64()),
-                suspect: admission.health.suspect(target.id, now),
+                suspect: health.suspect,
                 in_flight: health.in_flight,
                 concurrency: room.iter().find_map(|room| room.concurrency),
                 latency: LatencyStatus {
@@ -46,7 +46,7 @@ pub(crate) fn status(world: &World) -> Status {
                 requests_left: room.iter().filter_map(|room| room.requests_left).max(),
                 tokens_left: room.iter().filter_map(|room| room.tokens_left).max(),
                 recent_errors: health
-                    .recent
+                    .errors
                     .iter()
                     .map(|error| RecentError {
                         ago: (now - error.at).as_secs_f64(),
@@ -90,27 +90,31 @@ fn fingerprints(world: &World) -> Vec<(KeyId, KeyStatus)> {
     let providers = world.providers.iter().enumerate();
     providers
         .flat_map(|(number, provider)| {
-            provider.groups.iter().enumerate().map(move |(index, (_, group))| {
-                let id = KeyId {
-                    provider: number,
-                    key: index,
-                };
-                let read = world.key(id);
-                let state = match &read {
-                    Some(Err(_)) => "not_set",
-                    Some(Ok(_)) | None => "open",
-                };
-                let status = KeyStatus {
-                    provider: provider.name.clone(),
-                    index,
-                    key: read.and_then(Result::ok).map(|key| key.fingerprint.clone()),
-                    group: group.clone(),
-                    state: state.to_owned(),
-                    code: None,
-                    seconds: None,
-                };
-                (id, status)
-            })
+            provider
+                .groups
+                .iter()
+                .enumerate()
+                .map(move |(index, (_, group))| {
+                    let id = KeyId {
+                        provider: number,
+                        key: index,
+                    };
+                    let read = world.key(id);
+                    let state = match &read {
+                        Some(Err(_)) => "not_set",
+                        Some(Ok(_)) | None => "open",
+                    };
+                    let status = KeyStatus {
+                        provider: provider.name.clone(),
+                        index,
+                        key: read.and_then(Result::ok).map(|key| key.fingerprint.clone()),
+                        group: group.clone(),
+                        state: state.to_owned(),
+                        code: None,
+                        seconds: None,
+                    };
+                    (id, status)
+                })
         })
         .collect()
 }

@@ -11,7 +11,9 @@ use super::ticket::Ticket;
 use crate::config::StreamRecovery;
 use crate::error::{Error, Result};
 use crate::policy::Start;
-use crate::types::{Completion, Failure, FailureClass, FinishReason, Next, Phase, Reply, Span, StreamEvent, Usage, What};
+use crate::types::{
+    Completion, Failure, FailureClass, FinishReason, Next, Phase, Reply, Span, StreamEvent, Usage, What,
+};
 
 /// A stream that has begun. Its first content is there already. What fails now cannot be hidden: by the route's
 /// `stream_recovery` it comes as [`ErrorKind::StreamInterrupted`](crate::ErrorKind::StreamInterrupted), or another
@@ -163,7 +165,10 @@ impl ChatStream {
                 return State::Ending(VecDeque::new(), Some(error));
             }
             Err(error) => {
-                let failure = error.failure().cloned().unwrap_or_else(|| Failure::malformed("the stream broke"));
+                let failure = error
+                    .failure()
+                    .cloned()
+                    .unwrap_or_else(|| Failure::malformed("the stream broke"));
                 let trail = error.trail().clone();
                 let error = Error::stream_interrupted(failure, resume.partial, trail);
                 return State::Ending(VecDeque::new(), Some(error));
@@ -175,8 +180,14 @@ impl ChatStream {
         };
         let continues = ticket.notes.continues && !live.voided();
         let (how, event) = match continues {
-            true => (StreamRecovery::Continue, StreamEvent::Continue { target: to.clone() }),
-            false => (StreamRecovery::Restart, StreamEvent::Restart { target: to.clone() }),
+            true => (
+                StreamRecovery::Continue,
+                StreamEvent::Continue { target: to.clone() },
+            ),
+            false => (
+                StreamRecovery::Restart,
+                StreamEvent::Restart { target: to.clone() },
+            ),
         };
         live.events.push_front(event);
         run.tell(|| What::Recovering {

@@ -107,10 +107,12 @@ impl Ticket {
     pub(super) fn first_content(&mut self) {
         let now = self.world.clock.now();
         self.notes.first_content = Some(now);
-        let sampled = self.stream;
-        if let Some(permit) = &mut self.permit {
+        // The time a whole reply took is mostly that of its length, and says little of the target.
+        if self.stream
+            && let Some(permit) = &mut self.permit
+        {
             self.world
-                .decide(|admission| admission.first_content(permit, sampled, now));
+                .decide(|admission| admission.first_content(permit, now));
         }
         let started = self.notes.started;
         self.world.tell(Some(self.request), || What::FirstContent {

@@ -95,9 +95,7 @@ impl World {
         if let Some(route) = self.routes.get(name.unwrap_or("default")) {
             return Ok(Arc::clone(route));
         }
-        let route = self
-            .providers
-            .route(routing::route(&self.config, name)?, None);
+        let route = self.providers.route(routing::route(&self.config, name)?, None);
         Ok(Arc::new(self.known(route)))
     }
 

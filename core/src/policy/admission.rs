@@ -5,8 +5,8 @@ use crate::budget::{Ledger, Quote, Reservation};
 use crate::health::{self, Ask, Health, Outcome, Pass, Shut, Standing};
 use crate::limits::{Blocked, BlockedBy, Limits, RetryBudget, Settled, Slot, Take};
 use crate::types::{
-    Billing, CostRange, DomainId, Estimate, Failure, FailureClass, KeyId, Moment, RateTold, RouteId, Sent, TargetId,
-    Usage,
+    Billing, CostRange, DomainId, Estimate, Failure, FailureClass, KeyId, Moment, RateTold, RouteId, Sent,
+    TargetId, Usage,
 };
 
 /// Samples of a target's time to first content below which its 95th percentile says nothing.
@@ -250,10 +250,9 @@ impl Admission {
         }
     }
 
-    /// The first content came. `sampled`: it came as a stream, so that the time it took is no matter of the answer's
-    /// length.
-    pub fn first_content(&mut self, permit: &mut Permit, sampled: bool, now: Moment) {
-        let after = sampled.then(|| now - permit.began);
+    /// The first content of a stream came.
+    pub fn first_content(&mut self, permit: &mut Permit, now: Moment) {
+        let after = now - permit.began;
         self.health.first_content(&mut permit.pass, after, now);
     }
 

@@ -128,7 +128,13 @@ impl Machine {
     }
 
     /// Draws on the retry budget when the call goes out, not when it is decided: a request may end while it waits.
-    fn call_again(&mut self, index: usize, comeback: Comeback, now: Moment, admission: &mut Admission) -> Step {
+    fn call_again(
+        &mut self,
+        index: usize,
+        comeback: Comeback,
+        now: Moment,
+        admission: &mut Admission,
+    ) -> Step {
         let route = self.rules.route;
         if comeback.retry {
             let cost = self.cost(index);
@@ -243,7 +249,11 @@ impl Machine {
         }
         let start = Start {
             index,
-            target: self.plan.get(index).map(|planned| planned.target).unwrap_or_default(),
+            target: self
+                .plan
+                .get(index)
+                .map(|planned| planned.target)
+                .unwrap_or_default(),
             key: permit.key(),
             limits,
         };
@@ -274,7 +284,13 @@ impl Machine {
     }
 
     /// A place that was waited for has gone to another request: waits on, as long as that is allowed.
-    fn queue_on(&mut self, index: usize, comeback: Comeback, refusal: &Refusal, now: Moment) -> Option<Moment> {
+    fn queue_on(
+        &mut self,
+        index: usize,
+        comeback: Comeback,
+        refusal: &Refusal,
+        now: Moment,
+    ) -> Option<Moment> {
         let at = opens(refusal, now)?;
         let comeback = Comeback {
             at,
@@ -352,7 +368,9 @@ impl Machine {
         }
         if self.may_go_on(failure.class, start.index) {
             let cost = self.cost(start.index);
-            admission.retries.failover(self.rules.route, cost, failure.sent, now);
+            admission
+                .retries
+                .failover(self.rules.route, cost, failure.sent, now);
             self.go_on(now, "")
         } else {
             self.stop(match failure.class {
@@ -573,10 +591,14 @@ impl Machine {
 fn opens(refusal: &Refusal, now: Moment) -> Option<Moment> {
     let soon = now + ASK_AGAIN;
     match refusal.by {
-        RefusedBy::Limited => refusal.until.filter(|_| refusal.class == FailureClass::RateLimited),
-        RefusedBy::Paced | RefusedBy::Busy | RefusedBy::Spill => {
-            Some(refusal.until.map_or(soon, |until| until.max(now + Duration::from_millis(1))))
-        }
+        RefusedBy::Limited => refusal
+            .until
+            .filter(|_| refusal.class == FailureClass::RateLimited),
+        RefusedBy::Paced | RefusedBy::Busy | RefusedBy::Spill => Some(
+            refusal
+                .until
+                .map_or(soon, |until| until.max(now + Duration::from_millis(1))),
+        ),
         RefusedBy::NoKey | RefusedBy::Parked | RefusedBy::Breaker | RefusedBy::Held => None,
     }
 }

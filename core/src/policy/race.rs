@@ -27,17 +27,27 @@ impl Machine {
 
     /// A second attempt to race `start`, if there is a target of another correlation domain that is open now, every
     /// breaker of the route is closed, and it can be paid.
-    pub fn hedge(&mut self, now: Moment, start: &Start, admission: &mut Admission) -> Option<(Start, Permit)> {
+    pub fn hedge(
+        &mut self,
+        now: Moment,
+        start: &Start,
+        admission: &mut Admission,
+    ) -> Option<(Start, Permit)> {
         if self.sent.saturating_add(2) > self.rules.max_attempts {
             return None;
         }
-        let shut = |planned: &super::PlannedTarget| admission.health.peek(planned.target, false, now).is_err();
+        let shut =
+            |planned: &super::PlannedTarget| admission.health.peek(planned.target, false, now).is_err();
         if self.plan.iter().any(shut) {
             return None;
         }
         let first = self.plan.get(start.index)?;
         let index = self.plan.iter().zip(&self.states).position(|(planned, state)| {
-            !state.seen && planned.domains.iter().all(|domain| !first.domains.contains(domain))
+            !state.seen
+                && planned
+                    .domains
+                    .iter()
+                    .all(|domain| !first.domains.contains(domain))
         })?;
         let planned = self.plan.get(index)?;
         let (route, cost) = (self.rules.route, planned.quote.worst());

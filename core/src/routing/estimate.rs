@@ -109,6 +109,9 @@ mod tests {
         };
         let found = estimate(&request, 9);
         assert_eq!((found.input_tokens, found.output_tokens), (3, 7));
-        assert_eq!(estimate(&ChatRequest::of("hi"), 0).output_tokens, u64::from(OUTPUT));
+        assert_eq!(
+            estimate(&ChatRequest::of("hi"), 0).output_tokens,
+            u64::from(OUTPUT)
+        );
     }
 }

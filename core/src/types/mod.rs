@@ -24,7 +24,7 @@ pub use failure::{Failure, FailureClass, Phase, Sent};
 pub use ids::{DomainId, EndpointId, GroupId, KeyId, RouteId, TargetId};
 pub use message::{Message, Role};
 pub use moment::Moment;
-pub use rates::{Estimate, Rates};
+pub use rates::{Estimate, RateTold, RateUnit, Rates};
 pub use reply::{FinishReason, Reply, Span, StreamEvent, ToolCallDelta};
 pub use request::{ChatRequest, JsonSchema, ReasoningEffort, ResponseFormat, Stop};
 pub use status::{
