@@ -80,6 +80,7 @@ fn end(admission: &mut Admission, permit: Permit, failure: &Failure, now: Moment
         failure,
         delivered: false,
         renewed: false,
+        late: false,
     };
     admission.end(permit, ended, (billing, CostRange::ZERO), now);
 }
@@ -398,6 +399,7 @@ fn a_renewed_secret_is_tried_once() {
             failure: &refused,
             delivered: false,
             renewed: true,
+            late: false,
         };
         let bill = (Billing::Rejected, CostRange::ZERO);
         bench.admission.end(permit, ended, bill, bench.now);
