@@ -75,11 +75,7 @@ impl Pace {
         let paces = self.buckets.iter().filter_map(|((what, per), bucket)| {
             let short = *what == RateUnit::Requests && *per <= MINUTE;
             let minutes = MINUTE.as_millis() / per.as_millis().max(1);
-            short.then(|| {
-                bucket
-                    .limit()
-                    .saturating_mul(u64::try_from(minutes).unwrap_or(1))
-            })
+            short.then(|| bucket.limit().saturating_mul(u64::try_from(minutes).unwrap_or(1)))
         });
         paces.min()
     }

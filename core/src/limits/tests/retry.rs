@@ -70,9 +70,8 @@ fn money_is_kept_by_route() {
         for _ in 0..requests {
             budget.request(ROUTE, DOLLAR, at(0));
         }
-        let retry = |budget: &mut RetryBudget, now| {
-            budget.try_retry(ROUTE, Draw::SameTarget, DOLLAR, sent, now)
-        };
+        let retry =
+            |budget: &mut RetryBudget, now| budget.try_retry(ROUTE, Draw::SameTarget, DOLLAR, sent, now);
         let granted = (0..100).take_while(|_| retry(&mut budget, at(0))).count();
         assert_eq!(granted, retries.max(3), "{requests} {sent:?}");
         let mut other = RouteId(1);
