@@ -202,6 +202,9 @@ impl Pace {
                 Some(cubic) => cubic.refused(id, measured, next, now),
                 None => self.cubic = Some(Cubic::new(measured, next, now)),
             }
+            if let Some(cubic) = &mut self.cubic {
+                cubic.opens(now + wait, now);
+            }
         }
     }
 
