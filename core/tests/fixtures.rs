@@ -335,7 +335,6 @@ fn limits_are_read_from_recorded_headers() {
         ),
         ("together", &[RateUnit::Requests], &[1]),
         ("fireworks", &[RateUnit::Requests], &[]),
-        ("huggingface-router", &[RateUnit::Requests], &[300]),
         ("gemini", &[], &[]),
         ("deepseek", &[], &[]),
     ];
@@ -357,10 +356,7 @@ fn limits_are_read_from_recorded_headers() {
                 found.1.extend(told.per.map(|per| per.as_secs()));
             }
         }
-        let expected = (
-            units.iter().copied().collect(),
-            periods.iter().copied().collect(),
-        );
+        let expected = (units.iter().copied().collect(), periods.iter().copied().collect());
         assert_eq!(found, expected, "{provider}");
     }
 }

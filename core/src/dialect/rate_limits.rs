@@ -116,9 +116,7 @@ const FAMILIES: &[Family] = &[
 /// from now. What cannot be read, and what a vendor writes for "unknown" (−1, a limit of 0), is passed over.
 #[must_use]
 pub fn told(headers: &HeaderMap, wall: SystemTime) -> Vec<RateTold> {
-    let families = FAMILIES
-        .iter()
-        .filter_map(|family| read(headers, family, wall));
+    let families = FAMILIES.iter().filter_map(|family| read(headers, family, wall));
     families.chain(structured(headers)).collect()
 }
 

@@ -114,10 +114,7 @@ impl Concurrency {
         // Both windows must lie after the cut.
         let judged = now - self.cut_at >= Duration::from_secs(2 * WINDOW);
         let peak = self.peak.0.max(self.peak.1);
-        let loose = judged
-            && self
-                .limit
-                .is_some_and(|limit| limit > peak.saturating_mul(LOOSE));
+        let loose = judged && self.limit.is_some_and(|limit| limit > peak.saturating_mul(LOOSE));
         if loose {
             self.limit = None;
         }

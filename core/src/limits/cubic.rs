@@ -129,7 +129,10 @@ mod tests {
             assert!((cubic.rate - rate).abs() < 0.01, "{ms}: {}", cubic.rate);
         }
         cubic.succeeded(10.0, at(60_000));
-        assert!((cubic.rate - 20.0).abs() < 1e-9, "never more than twice what is sent");
+        assert!(
+            (cubic.rate - 20.0).abs() < 1e-9,
+            "never more than twice what is sent"
+        );
         cubic.refused(4, 10.0, 9, at(60_000));
         assert!((cubic.rate - 20.0).abs() < 1e-9, "taken before the cut");
         cubic.refused(5, 10.0, 9, at(60_000));

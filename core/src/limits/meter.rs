@@ -48,7 +48,10 @@ impl Meter {
         recent.map(|(_, count)| u64::from(*count)).sum()
     }
 
-    #[expect(clippy::cast_precision_loss, reason = "half seconds since the start fit 53 bits")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "half seconds since the start fit 53 bits"
+    )]
     fn roll(&mut self, now: Moment) {
         let half = half_of(now);
         if half > self.half {
@@ -94,7 +97,10 @@ mod tests {
         for _ in 0..5 {
             meter.sent(at(100));
         }
-        assert!((meter.per_second(at(200)) - 10.0).abs() < 1e-9, "the running half second");
+        assert!(
+            (meter.per_second(at(200)) - 10.0).abs() < 1e-9,
+            "the running half second"
+        );
         assert!((meter.per_second(at(500)) - 8.0).abs() < 1e-9, "10 × 0.8");
         for tick in 1..100 {
             meter.sent(at(500 * tick));

@@ -137,13 +137,7 @@ impl Limits {
     }
 
     /// What holds this key back; the last to open decides.
-    fn blocked(
-        &self,
-        ask: &Take<'_>,
-        key: KeyId,
-        pace: &Pace,
-        now: Moment,
-    ) -> Option<Blocked> {
+    fn blocked(&self, ask: &Take<'_>, key: KeyId, pace: &Pace, now: Moment) -> Option<Blocked> {
         let closed = self.gates.closed(ask.target, key, now).map(|gate| {
             let limited = matches!(gate.class, FailureClass::RateLimited | FailureClass::Overloaded);
             let why = if limited {
@@ -306,8 +300,7 @@ impl Limits {
             sharing.iter().map(|key| gates.parked(*key).cloned()).collect()
         };
         let before = (parked(&self.gates), self.gates.missing(slot.target).cloned());
-        self.gates
-            .note_resting(slot.target, slot.key, failure, rest, now);
+        self.gates.note_resting(slot.target, slot.key, failure, rest, now);
         let after = (parked(&self.gates), self.gates.missing(slot.target).cloned());
         for ((key, gate), old) in sharing.iter().zip(after.0).zip(before.0) {
             if let Some(gate) = gate.filter(|gate| old.as_ref() != Some(gate)) {

@@ -102,13 +102,7 @@ mod tests {
     #[test]
     fn doubles_up_to_the_limit() {
         let ramp = Ramp::new(20, false, at(100));
-        for (seconds, pace) in [
-            (100, 20),
-            (109, 20),
-            (110, 40),
-            (129, 80),
-            (100_000, u64::MAX),
-        ] {
+        for (seconds, pace) in [(100, 20), (109, 20), (110, 40), (129, 80), (100_000, u64::MAX)] {
             assert_eq!(ramp.pace(at(seconds)), pace, "{seconds}");
         }
     }
@@ -121,7 +115,11 @@ mod tests {
             ramp.take(id, true, at(0));
         }
         assert_eq!(ramp.fits_at(true, Some(600), at(0)), Some(at(1)));
-        assert_eq!(ramp.fits_at(false, Some(600), at(0)), None, "its own traffic is not held");
+        assert_eq!(
+            ramp.fits_at(false, Some(600), at(0)),
+            None,
+            "its own traffic is not held"
+        );
         assert_eq!(ramp.fits_at(true, None, at(0)), None, "no known limit, no cap");
         ramp.settle(5, false, at(0));
         assert_eq!(ramp.fits_at(true, Some(600), at(0)), None, "given back");

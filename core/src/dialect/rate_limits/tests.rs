@@ -238,7 +238,11 @@ fn every_vendors_form() {
             ],
             &[(Requests, None, Some(60), Some(0), None)],
         ),
-        ("Cohere, a reset alone", &[("x-ratelimit-reset", "1795428009")], &[]),
+        (
+            "Cohere, a reset alone",
+            &[("x-ratelimit-reset", "1795428009")],
+            &[],
+        ),
         (
             "Hugging Face",
             &[
@@ -250,7 +254,10 @@ fn every_vendors_form() {
         (
             "structured, several, and partly broken",
             &[
-                ("ratelimit", "\"a\";r=1, \"b\";t=3, \"c\";r=x, \"d\";r=4;t=99999999999"),
+                (
+                    "ratelimit",
+                    "\"a\";r=1, \"b\";t=3, \"c\";r=x, \"d\";r=4;t=99999999999",
+                ),
                 ("ratelimit-policy", "\"a\";q=0;w=0,\"e\";q=5"),
             ],
             &[

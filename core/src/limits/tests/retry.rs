@@ -45,6 +45,14 @@ fn a_failover_is_never_refused_and_never_goes_below_zero() {
     }
     assert_eq!(budget.level(at(0)), (0.0, 100.0));
     assert!(!budget.try_retry(ROUTE, Draw::SameTarget, None, Sent::Yes, at(0)));
+    for _ in 0..5 {
+        budget.request(ROUTE, None, at(0));
+    }
+    assert_eq!(
+        budget.level(at(0)),
+        (1.0, 101.0),
+        "what was never there is not owed"
+    );
 }
 
 #[test]
@@ -70,9 +78,8 @@ fn money_is_kept_by_route() {
         for _ in 0..requests {
             budget.request(ROUTE, DOLLAR, at(0));
         }
-        let retry = |budget: &mut RetryBudget, now| {
-            budget.try_retry(ROUTE, Draw::SameTarget, DOLLAR, sent, now)
-        };
+        let retry =
+            |budget: &mut RetryBudget, now| budget.try_retry(ROUTE, Draw::SameTarget, DOLLAR, sent, now);
         let granted = (0..100).take_while(|_| retry(&mut budget, at(0))).count();
         assert_eq!(granted, retries.max(3), "{requests} {sent:?}");
         let mut other = RouteId(1);
