@@ -10,8 +10,6 @@ fn fail(limits: &mut Limits, ask: &Take<'_>, failure: &Failure, now: Moment) {
 
 #[test]
 fn each_class_closes_its_own_scope_and_says_so() {
-    let mut shared = one(&Rates::default());
-    shared.register(spec(B, 0), &Rates::default());
     let ask = Take {
         only: Some(A),
         ..ask()
@@ -192,11 +190,16 @@ fn without_known_limits_a_429_sets_a_pace() {
 fn a_pace_without_a_limit_is_forgotten_and_cut_again() {
     let mut limits = one(&Rates::default());
     fail(&mut limits, &ask(), &failure(C::RateLimited, None), at(0));
-    assert_eq!(drain(&mut limits, &ask(), at(1)).len(), 1);
+    for ending in [Settled::Unsent, Settled::Unknown] {
+        let mut slots = drain(&mut limits, &ask(), at(1));
+        assert_eq!(slots.len(), 1, "given back unsent");
+        limits.settle(slots.remove(0), ending, at(1));
+    }
     assert_eq!(why(limits.take(&ask(), at(1))).0, BlockedBy::Paced);
     fail(&mut limits, &ask(), &failure(C::RateLimited, None), at(2));
     assert_eq!(drain(&mut limits, &ask(), at(3)).len(), 1);
     assert_eq!(drain(&mut limits, &ask(), at(601)).len(), 1);
+    assert_eq!(limits.peek(&ask(), at(602)), Ok(A));
     for _ in 0..50 {
         assert!(limits.take(&ask(), at(602)).is_ok(), "ten minutes after the last");
     }
