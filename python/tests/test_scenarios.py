@@ -243,7 +243,8 @@ def check_server(expect: Json, simulator: Simulator) -> None:
     while True:
         try:
             for provider, wanted in expect.items():
-                entries = [entry for entry in simulator.journal() if entry["provider"] == provider]
+                journal = simulator.journal()
+                entries = [entry for entry in journal if entry["provider"] == provider and entry["chat"]]
                 if "requests" in wanted:
                     assert len(entries) == wanted["requests"]
                 if "disconnected" in wanted:
