@@ -49,6 +49,18 @@ def test_scenario_has_its_shape(name: str) -> None:
     jsonschema.validate(SCENARIOS[name], schema)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "incidents").glob("*.json")), ids=lambda path: path.stem)
+def test_incident_has_its_shape(path: Path) -> None:
+    """The incidents run in Rust alone, but their files, and so the simulator's scripts, have schemas."""
+    schema, script = (
+        json.loads((ROOT / "tests" / "schema" / f"{name}.schema.json").read_text()) for name in ("incident", "script")
+    )
+    incident = json.loads(path.read_text())
+    jsonschema.validate(incident["script"], script)
+    schema["properties"]["script"] = True
+    jsonschema.validate(incident, schema)
+
+
 @pytest.mark.parametrize(("name", "mode", "way"), cases())
 def test_scenario(name: str, mode: str, way: str) -> None:
     cell = RESULTS.setdefault(name, {})

@@ -262,7 +262,11 @@ async fn probes_meet_only_what_takes_the_whole_provider() {
             "outages": [{"providers": ["p"], "step": step}],
         }));
         let simulator = Simulator::start(played).await.unwrap();
-        let patience = if ending == Ending::Waiting { Duration::from_millis(100) } else { LONG };
+        let patience = if ending == Ending::Waiting {
+            Duration::from_millis(100)
+        } else {
+            LONG
+        };
         let probe = over_tcp(&simulator, "p", "/models", &[], "", patience).await;
         assert_eq!((probe.ending, probe.status), (ending, status), "{step}");
         let (path, body) = chat("openai_chat", false);

@@ -87,7 +87,10 @@ fn provider(http2: bool, more: &Value) -> Value {
 
 #[tokio::test]
 async fn a_good_certificate_serves_both_versions() {
-    for (http2, version) in [(false, reqwest::Version::HTTP_11), (true, reqwest::Version::HTTP_2)] {
+    for (http2, version) in [
+        (false, reqwest::Version::HTTP_11),
+        (true, reqwest::Version::HTTP_2),
+    ] {
         let running = Running::start(&provider(http2, &json!({}))).await;
         let client = running.reqwest();
         let base = running.simulator.url("p").unwrap();
@@ -106,12 +109,19 @@ async fn a_good_certificate_serves_both_versions() {
         let models = client.get(format!("{base}/models")).send().await.unwrap();
         assert_eq!(models.status(), 200);
         let root = base.trim_end_matches("/v1");
-        let journal = client.get(format!("{root}/_hotspare/journal")).send().await.unwrap();
+        let journal = client
+            .get(format!("{root}/_hotspare/journal"))
+            .send()
+            .await
+            .unwrap();
         let journal: Value = serde_json::from_str(&journal.text().await.unwrap()).unwrap();
         assert_eq!(journal.as_array().unwrap().len(), 3);
         assert_eq!(journal[2]["chat"], false);
         let ends = settled(&running.simulator).await;
-        assert!(ends.iter().all(|entry| entry.end == Some(End::Complete)), "{ends:?}");
+        assert!(
+            ends.iter().all(|entry| entry.end == Some(End::Complete)),
+            "{ends:?}"
+        );
     }
 }
 
@@ -230,7 +240,11 @@ async fn a_client_that_leaves_an_http2_stream_is_noticed() {
     let transport = running.transport();
     for _ in 0..3 {
         let met = met(&transport, running.request(true));
-        assert!(tokio::time::timeout(Duration::from_millis(100), met).await.is_err());
+        assert!(
+            tokio::time::timeout(Duration::from_millis(100), met)
+                .await
+                .is_err()
+        );
     }
     let journal = settled(&running.simulator).await;
     let ends: Vec<_> = journal.iter().map(|entry| entry.end).collect();
