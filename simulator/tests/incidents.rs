@@ -15,6 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hotspare::types::{Attempt, Phase};
 use hotspare::{ChatRequest, Client, Config, Error, Reply, StreamEvent};
 use hotspare_simulator::{JournalEntry, Script, SimTransport};
 use serde::Deserialize;
@@ -136,6 +137,13 @@ async fn call(client: Client, stream: bool, request: ChatRequest) -> Result<Repl
     Ok(finished.expect("a stream ends with a finish event or an error"))
 }
 
+/// Whether an attempt met the incident. One that was left out before it began did not.
+fn met(attempt: &Attempt) -> bool {
+    attempt
+        .failure()
+        .is_some_and(|failure| failure.phase != Phase::Encode)
+}
+
 async fn replay(incident: &Incident) -> Result<(Outcome, Vec<JournalEntry>), String> {
     let script =
         Script::from_json(&incident.script.to_string()).map_err(|error| format!("script: {error}"))?;
@@ -176,10 +184,9 @@ async fn replay(incident: &Incident) -> Result<(Outcome, Vec<JournalEntry>), Str
                     return Err(format!("{} did not say {:?}", reply.target, reply.text()));
                 }
                 outcome.answered += 1;
-                let trail: Vec<_> = reply.trail.iter().collect();
-                if let [_, .., last] = trail.as_slice() {
-                    outcome.lost.push(last.started);
-                }
+                let went_on = reply.trail.iter().any(met);
+                let answering = reply.trail.iter().last().filter(|_| went_on);
+                outcome.lost.extend(answering.map(|attempt| attempt.started));
             }
             Err(error) => {
                 let codes: Vec<_> = error.trail().iter().map(|attempt| attempt.code()).collect();

@@ -97,6 +97,7 @@ pub(super) async fn serve(
         }
     };
     drop(connection);
+    drop(broken);
     let mut line = Line(line);
     match fault {
         // Each stream sees that the client has gone, and says so itself.
@@ -171,6 +172,7 @@ async fn answer(
         body: None,
         exchange,
         breaks,
+        breaking: false,
     };
     play.all(actions).await;
 }
@@ -182,6 +184,8 @@ struct Play {
     body: Option<SendStream<Bytes>>,
     exchange: Exchange,
     breaks: mpsc::UnboundedSender<Break>,
+    /// Whether it has asked for the connection's end.
+    breaking: bool,
 }
 
 /// The client has gone.
@@ -192,7 +196,14 @@ impl Play {
         for action in actions {
             match self.one(action).await {
                 Ok(None) => {}
-                Ok(Some(end)) => return self.exchange.end(end),
+                Ok(Some(end)) => {
+                    self.exchange.end(end);
+                    if self.breaking {
+                        // The stream stays as it is until the connection has gone: dropped, it would be reset first.
+                        self.breaks.closed().await;
+                    }
+                    return;
+                }
                 Err(Gone) => return self.exchange.end(End::ClientDisconnected),
             }
         }
@@ -272,6 +283,7 @@ impl Play {
         }
         // Nobody listens when the connection is at its end already.
         let _ = self.breaks.send(fault);
+        self.breaking = true;
     }
 
     async fn reset(&mut self, code: StreamCode) -> End {
