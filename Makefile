@@ -11,7 +11,7 @@ export CARGO_TERM_PROGRESS_WHEN := never
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test test-rust test-python matrix bench bench-standby fmt lint gen fuzz catalog venv extension release-extension
+.PHONY: help demo test test-rust test-python matrix incidents bench bench-standby fmt lint gen fuzz catalog venv extension release-extension
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,10 @@ test-python: venv extension ## Python tests
 matrix: ## Scenario × language × mode; an empty cell fails
 	$(call say,scenario matrix)
 	@python3 scripts/matrix.py
+
+incidents: ## Replay tests/incidents in virtual time, and print what each cost
+	$(call say,incidents in virtual time)
+	@cargo test -q -p hotspare-simulator --test incidents -- --nocapture
 
 bench: venv release-extension ## CPU a request and a stream chunk, beside bare reqwest and the openai SDK
 	$(call say,building the Rust side of the bench)

@@ -114,10 +114,14 @@ impl Live {
         while !enough(self) {
             let more = std::future::poll_fn(|cx| self.pump(cx, Phase::Stream, ticket));
             match until {
-                None => drop(more.await?),
+                None => {
+                    more.await?;
+                }
                 Some(until) => tokio::select! {
                     biased;
-                    more = more => drop(more?),
+                    more = more => {
+                        more?;
+                    }
                     () = world.clock.sleep_until(until) => return Ok(()),
                 },
             }
@@ -126,7 +130,7 @@ impl Live {
     }
 
     /// Reads the whole answer.
-    pub(super) async fn to_the_end(&mut self, ticket: &mut Ticket) -> Result<(), Failure> {
+    pub(super) async fn read_whole(&mut self, ticket: &mut Ticket) -> Result<(), Failure> {
         while !self.ended {
             std::future::poll_fn(|cx| self.pump(cx, Phase::Stream, ticket)).await?;
             self.events.clear();

@@ -149,10 +149,17 @@ impl Run {
             let now = self.world.clock.now();
             match self.world.decide(|admission| self.machine.next(now, admission)) {
                 Step::Start(start, permit) => {
-                    let ticket = self.ticket(&start, permit, false);
+                    let ticket = self.ticket(&start, *permit, false);
                     match Box::pin(self.race(start, ticket, resume)).await {
                         Ok(answered) => return Ok(answered),
-                        Err(failed) => drop(self.failed(&failed.start, failed.ticket, failed.failure, false)),
+                        Err(failed) => {
+                            let Failed {
+                                start,
+                                ticket,
+                                failure,
+                            } = *failed;
+                            self.failed(&start, ticket, failure, false);
+                        }
                     }
                 }
                 Step::Refuse { index, refusal } => self.refused(index, &refusal),
@@ -184,7 +191,7 @@ impl Run {
         start: Start,
         mut ticket: Ticket,
         resume: Option<&Resume>,
-    ) -> Result<Answered, Failed> {
+    ) -> Result<Answered, Box<Failed>> {
         let now = self.world.clock.now();
         let hedge_at = self
             .world
@@ -438,27 +445,27 @@ enum Raced {
     Second(Option<Failure>, Start, Ticket, Result<Answer, Failure>),
 }
 
-fn ended(start: Start, ticket: Ticket, result: Result<Answer, Failure>) -> Result<Answered, Failed> {
+fn ended(start: Start, ticket: Ticket, result: Result<Answer, Failure>) -> Result<Answered, Box<Failed>> {
     match result {
         Ok(answer) => Ok(Answered {
             start,
             ticket,
             answer,
         }),
-        Err(failure) => Err(Failed {
+        Err(failure) => Err(Box::new(Failed {
             start,
             ticket,
             failure,
-        }),
+        })),
     }
 }
 
-fn no_target(start: Start, ticket: Ticket) -> Failed {
-    Failed {
+fn no_target(start: Start, ticket: Ticket) -> Box<Failed> {
+    Box::new(Failed {
         start,
         ticket,
         failure: Failure::new(FailureClass::InvalidRequest, Phase::Encode, "no such target"),
-    }
+    })
 }
 
 /// An attempt as an event.

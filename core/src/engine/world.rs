@@ -1,3 +1,4 @@
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,8 +71,8 @@ impl World {
     fn known(&self, route: PreparedRoute) -> PreparedRoute {
         let mut known = lock(&self.known);
         for target in &route.targets {
-            if !known.contains_key(&target.id) {
-                known.insert(target.id, Arc::clone(target));
+            if let Entry::Vacant(place) = known.entry(target.id) {
+                place.insert(Arc::clone(target));
                 lock(&self.admission)
                     .health
                     .register(self.providers.place(target));

@@ -257,7 +257,7 @@ impl Machine {
             key: permit.key(),
             limits,
         };
-        Step::Start(start, permit)
+        Step::Start(start, Box::new(permit))
     }
 
     /// The first target that has had no turn.
