@@ -115,6 +115,7 @@ impl Run {
             // What leaves something behind at a vendor is not done twice for speed.
             rules.hedge = None;
         }
+        world.warm(&route);
         let now = world.clock.now();
         let (number, seed) = world.number();
         let (plan, targets) = world.plan(&route, &request, seed);

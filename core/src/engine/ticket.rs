@@ -9,7 +9,7 @@ use crate::catalog::Model;
 use crate::dialect::common::request_id;
 use crate::dialect::rate_limits;
 use crate::policy::{Ended, Permit, Start};
-use crate::types::{Billing, CostRange, Failure, Moment, Next, Usage, What};
+use crate::types::{Billing, CostRange, EndpointId, Failure, Moment, Next, Usage, What};
 
 /// What is learnt while an attempt runs.
 #[derive(Debug, Default)]
@@ -52,6 +52,7 @@ pub(super) struct Ticket {
     world: Arc<World>,
     request: u64,
     target: String,
+    endpoint: Option<EndpointId>,
     facts: Option<&'static Model>,
     quote: Quote,
     stream: bool,
@@ -80,6 +81,7 @@ impl Ticket {
         Self {
             request,
             target: name,
+            endpoint: target.map(|target| target.endpoint),
             facts: target.and_then(|target| target.facts),
             quote: quote.unwrap_or_default(),
             stream,
@@ -126,6 +128,9 @@ impl Ticket {
     /// It answered.
     pub(super) fn answered(mut self, usage: &Usage) -> Closed {
         self.notes.usage = *usage;
+        if let Some(endpoint) = self.endpoint {
+            self.world.warmed(endpoint);
+        }
         self.close(Fate::Answered, Ended::Answered(usage))
     }
 

@@ -1,13 +1,13 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::clock::Clock;
 use super::keys::{Key, Renewed};
 use super::listeners::Listeners;
-use super::lock;
 use super::targets::{PreparedRoute, PreparedTarget, Providers};
+use super::{lock, warm};
 use crate::budget::{Ledger, Quote};
 use crate::config::{Config, did_you_mean};
 use crate::error::Error;
@@ -15,7 +15,7 @@ use crate::health::{Health, HealthSettings};
 use crate::limits::{Limits, RetryBudget};
 use crate::policy::{Admission, Asked, HedgeBudget, PlannedTarget};
 use crate::routing;
-use crate::transport::Transport;
+use crate::transport::{KeepWarm, Standby, Transport};
 use crate::types::{ChatRequest, Event, KeyId, Moment, TargetId, What};
 
 /// What all requests of one client share.
@@ -26,6 +26,9 @@ pub(crate) struct World {
     pub(super) providers: Providers,
     pub(crate) listeners: Listeners,
     pub(super) in_flight: AtomicU64,
+    pub(super) standby: Mutex<Standby>,
+    pub(super) keep_warm: KeepWarm,
+    pub(super) paused: AtomicBool,
     seed: Option<u64>,
     requests: AtomicU64,
     routes: HashMap<String, Arc<PreparedRoute>>,
@@ -51,6 +54,9 @@ impl World {
             clock: Clock::start(),
             listeners: Listeners::default(),
             in_flight: AtomicU64::new(0),
+            standby: Mutex::new(warm::schedule(config.standby)),
+            keep_warm: KeepWarm::default(),
+            paused: AtomicBool::new(false),
             seed,
             requests: AtomicU64::new(0),
             routes: HashMap::new(),
@@ -73,9 +79,7 @@ impl World {
         for target in &route.targets {
             if let Entry::Vacant(place) = known.entry(target.id) {
                 place.insert(Arc::clone(target));
-                lock(&self.admission)
-                    .health
-                    .register(self.providers.place(target));
+                lock(&self.admission).health.register(Providers::place(target));
             }
         }
         drop(known);
