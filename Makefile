@@ -11,7 +11,7 @@ export CARGO_TERM_PROGRESS_WHEN := never
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test test-rust test-python matrix incidents bench bench-standby fmt lint gen fuzz catalog venv extension release-extension
+.PHONY: help demo test test-rust test-python matrix incidents bench bench-standby bench-failover fmt lint gen fuzz catalog venv extension release-extension
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,10 @@ bench: venv release-extension ## CPU a request and a stream chunk, beside bare r
 	$(call say,measuring)
 	@$(BIN)/pip install -q -r benches/requirements.txt
 	@$(BIN)/python benches/run.py
+
+bench-failover: ## What silence, 500s, refused connections and a flapping primary cost a call; about 100 s
+	$(call say,building the bench of failovers)
+	@cargo run -q --release -p hotspare-bench --bin hotspare-bench-failover
 
 bench-standby: ## A failed-over call to a warm backup beside one to a cold backup, over TLS
 	$(call say,measuring warm and cold backups over TLS)

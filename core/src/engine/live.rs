@@ -91,7 +91,9 @@ impl Live {
                 ..failure
             })?;
         }
-        ticket.first_content();
+        if self.content {
+            ticket.first_content();
+        }
         Ok(())
     }
 
@@ -112,7 +114,7 @@ impl Live {
             live.ended || wanted.chars.is_some_and(|wanted| chars() >= wanted)
         };
         while !enough(self) {
-            let more = std::future::poll_fn(|cx| self.pump(cx, Phase::Stream, ticket));
+            let more = std::future::poll_fn(|cx| self.pump(cx, Phase::FirstContent, ticket));
             match until {
                 None => {
                     more.await?;
@@ -132,7 +134,7 @@ impl Live {
     /// Reads the whole answer.
     pub(super) async fn read_whole(&mut self, ticket: &mut Ticket) -> Result<(), Failure> {
         while !self.ended {
-            std::future::poll_fn(|cx| self.pump(cx, Phase::Stream, ticket)).await?;
+            std::future::poll_fn(|cx| self.pump(cx, Phase::Body, ticket)).await?;
             self.events.clear();
         }
         Ok(())
@@ -213,9 +215,9 @@ impl Live {
             self.ended = true;
             return Ok(Pumped::Ended);
         }
-        let what = match phase {
-            Phase::Stream => "nothing more came",
-            _ => "no content came",
+        let what = match self.content {
+            true => "nothing more came",
+            false => "no content came",
         };
         Err(timed_out(phase, &self.world, ticket, what))
     }

@@ -9,7 +9,7 @@ use crate::catalog::Model;
 use crate::dialect::common::request_id;
 use crate::dialect::rate_limits;
 use crate::policy::{Ended, Permit, Start};
-use crate::types::{Billing, CostRange, EndpointId, Failure, Moment, Next, Usage, What};
+use crate::types::{Billing, CostRange, EndpointId, Failure, FailureClass, Moment, Next, Usage, What};
 
 /// What is learnt while an attempt runs.
 #[derive(Debug, Default)]
@@ -105,6 +105,7 @@ impl Ticket {
         if let Some(permit) = &self.permit {
             self.world.decide(|admission| admission.head(permit, &told, now));
         }
+        self.world.look_at_network(true);
     }
 
     /// The first content came.
@@ -144,7 +145,11 @@ impl Ticket {
             renewed,
             late: self.world.clock.now() >= self.deadline,
         };
-        self.close(Fate::Failed(failure), ended)
+        let closed = self.close(Fate::Failed(failure), ended);
+        if failure.class == FailureClass::Connect {
+            self.world.look_at_network(false);
+        }
+        closed
     }
 
     /// We left it for a faster one.

@@ -29,6 +29,8 @@ pub(crate) struct World {
     pub(super) standby: Mutex<Standby>,
     pub(super) keep_warm: KeepWarm,
     pub(super) paused: AtomicBool,
+    /// Whether the local network was last thought to be down.
+    local_down: AtomicBool,
     seed: Option<u64>,
     requests: AtomicU64,
     routes: HashMap<String, Arc<PreparedRoute>>,
@@ -57,6 +59,7 @@ impl World {
             standby: Mutex::new(warm::schedule(config.standby)),
             keep_warm: KeepWarm::default(),
             paused: AtomicBool::new(false),
+            local_down: AtomicBool::new(false),
             seed,
             requests: AtomicU64::new(0),
             routes: HashMap::new(),
@@ -216,6 +219,23 @@ impl World {
             self.announce(&health, &limits);
         }
         result
+    }
+
+    /// Looks whether it is the local network: after a failed connection, and after a head while it seemed to be down.
+    pub(super) fn look_at_network(&self, connected: bool) {
+        if connected && !self.local_down.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = self.clock.now();
+        let down = self.decide(|admission| admission.health.local_network_down(now));
+        if self.local_down.swap(down, Ordering::Relaxed) != down {
+            self.tell(None, || What::LocalNetwork { down });
+        }
+    }
+
+    /// Whether it is the local network that is down, as far as can be told from here.
+    pub(super) fn local_network_down(&self) -> bool {
+        self.local_down.load(Ordering::Relaxed)
     }
 
     /// Tells those who listen.
