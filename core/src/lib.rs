@@ -11,6 +11,10 @@ pub mod dialect;
 mod engine;
 mod error;
 pub mod limits;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 pub mod policy;
 pub mod routing;
 pub mod secrets;

@@ -2,6 +2,7 @@ use http::{HeaderMap, StatusCode};
 
 use super::world::PreparedTarget;
 use crate::dialect::common::request_id;
+use crate::mutant::{self, Mutant};
 use crate::policy::Verdict;
 use crate::types::{
     Attempt, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Sent, Trail, Usage,
@@ -59,6 +60,13 @@ impl Book {
         );
         // What a broken answer had cost when it broke only its vendor knows: counts that came before the end fall short.
         let cost_usd = (failure.sent == Sent::No || rejected(&failure)).then_some(0.0);
+        let cost_usd = cost_usd.map(|cost| {
+            if mutant::on(Mutant::UnsentCosts) {
+                0.01
+            } else {
+                cost
+            }
+        });
         // A refusal to call carries the status that led to it, but that response is another attempt's.
         let answered = failure.status.filter(|_| failure.sent != Sent::No);
         let request_id = notes.request_id.or_else(|| failure.request_id.clone());
@@ -78,6 +86,9 @@ impl Book {
             cost_usd,
             adapted: notes.adapted,
         };
+        if mutant::on(Mutant::TrailShort) && self.trail.len() == 1 {
+            return;
+        }
         self.trail.push(attempt);
     }
 
@@ -90,6 +101,13 @@ impl Book {
         created: u64,
     ) -> Reply {
         let cost_usd = target.facts.and_then(|facts| facts.cost_usd(&completion.usage));
+        let cost_usd = cost_usd.map(|cost| {
+            if mutant::on(Mutant::HalfPrice) {
+                cost / 2.0
+            } else {
+                cost
+            }
+        });
         self.trail.push(Attempt {
             target: target.name.clone(),
             key: notes.key,

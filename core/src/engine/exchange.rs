@@ -8,6 +8,7 @@ use url::Url;
 use super::book::Notes;
 use super::world::{PreparedTarget, World};
 use crate::dialect::{Call, Encoded};
+use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::transport::{Body, HttpRequest, TransportError, TransportErrorKind};
 use crate::types::{ChatRequest, Failure, FailureClass, Phase};
@@ -82,9 +83,12 @@ fn build(
     }
     match world.key(start.key) {
         None => {}
-        Some(Ok(key)) if key.origin == url.origin() => {
+        Some(Ok(key)) if key.origin == url.origin() || mutant::on(Mutant::OneKeyForAll) => {
             notes.key = Some(key.fingerprint.clone());
             let (name, value) = &key.header;
+            if mutant::on(Mutant::KeyShown) {
+                notes.adapted.extend(value.to_str().ok().map(str::to_owned));
+            }
             headers.insert(name.clone(), value.clone());
         }
         Some(Ok(_)) => {
@@ -123,7 +127,7 @@ pub(super) async fn whole(
         let mut next = Some(second);
         while let Some(chunk) = next {
             let chunk = chunk.map_err(|error| broken(&error, Phase::Body))?;
-            if all.len().saturating_add(chunk.len()) > MAX_REPLY {
+            if all.len().saturating_add(chunk.len()) > MAX_REPLY && !mutant::on(Mutant::ReplyUnbounded) {
                 return Err(Failure::malformed("the reply is longer than 64 MiB"));
             }
             all.extend_from_slice(&chunk);

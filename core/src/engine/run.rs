@@ -7,6 +7,7 @@ use super::stream::{ChatStream, Live};
 use super::world::{PreparedRoute, World};
 use crate::error::Error;
 use crate::limits::KeyId;
+use crate::mutant::{self, Mutant};
 use crate::policy::{Ending, Machine, Refusal, Start, Step};
 use crate::types::{ChatRequest, Completion, Failure, FailureClass, FinishReason, Phase, Reply, Sent};
 
@@ -70,7 +71,11 @@ impl Run {
             rules.timeouts.total = Duration::from_secs_f64(timeout);
         }
         let now = world.clock.now();
-        let seed = world.seed.unwrap_or_else(|| fastrand::u64(..));
+        let fixed = world.seed.filter(|_| !mutant::on(Mutant::JitterUnseeded));
+        let seed = fixed.unwrap_or_else(|| fastrand::u64(..));
+        if mutant::on(Mutant::PromptLogged) {
+            tracing::debug!(prompt = ?request.messages, "a request begins");
+        }
         let machine = Machine::new(world.plan(&route), rules, now, seed);
         Ok(Self {
             world,

@@ -13,6 +13,7 @@ use super::run::{Run, checked};
 use super::world::{PreparedTarget, World};
 use crate::dialect::StreamDecoder;
 use crate::error::{Error, Result};
+use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::transport::Body;
 use crate::types::{
@@ -52,7 +53,11 @@ impl Live {
         Self {
             world: Arc::clone(world),
             target: target.name.clone(),
-            body,
+            body: if mutant::on(Mutant::StreamLeaks) {
+                mutant::leaky(body)
+            } else {
+                body
+            },
             decoder: StreamDecoder::new(target.dialect),
             accumulator: Accumulator::default(),
             deltas: Vec::new(),
@@ -184,7 +189,7 @@ impl Live {
                     // What has not been given yet is void too.
                     self.events.clear();
                     // Before the stream is opened, nothing has.
-                    if phase == Phase::Stream {
+                    if phase == Phase::Stream && !mutant::on(Mutant::RestartUntold) {
                         self.events.push_back(StreamEvent::Restart {
                             target: self.target.clone(),
                         });
@@ -195,6 +200,9 @@ impl Live {
             // An id alone shows nothing, but is said once: the pieces that follow go without.
             let tells = matches!(&delta, Delta::ToolCall { id: Some(_), .. });
             content |= delta.is_content();
+            if mutant::on(Mutant::TextTwice) && matches!(&delta, Delta::Text(_)) {
+                self.events.extend(event(delta.clone()));
+            }
             if tells || delta.is_content() {
                 self.events.extend(event(delta));
             }
@@ -306,6 +314,9 @@ impl ChatStream {
                     let event = events.pop_front().map(Ok).or_else(|| error.take().map(Err));
                     if let Some(Ok(StreamEvent::Finish { reply })) = &event {
                         self.reply = Some(reply.clone());
+                        if mutant::on(Mutant::LastEventTwice) {
+                            events.push_back(StreamEvent::Finish { reply: reply.clone() });
+                        }
                     }
                     return Poll::Ready(event);
                 }
@@ -346,6 +357,7 @@ impl ChatStream {
         let outcome = outcome.and_then(|()| checked_end(so_far));
         let error = match outcome {
             Ok(()) => match run.reply(&start, notes, live.accumulator.finish()) {
+                Ok(_) if mutant::on(Mutant::NoLastEvent) => None,
                 Ok(reply) => {
                     events.push_back(StreamEvent::Finish {
                         reply: Box::new(reply),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use crate::mutant::{self, Mutant};
 use crate::types::{Failure, FailureClass, Moment};
 pub use crate::types::{KeyId, TargetId};
 
@@ -80,6 +81,11 @@ impl Gates {
         self.limits.retain(|_, gate| closed(gate));
         self.targets.retain(|_, gate| closed(gate));
         match failure.class {
+            FailureClass::Authentication if mutant::on(Mutant::RefusedKeyKept) => {}
+            FailureClass::RateLimited if mutant::on(Mutant::WaitForgotten) => {}
+            FailureClass::RateLimited if mutant::on(Mutant::GateForGood) => {
+                close(&mut self.limits, (key, target), gate(None));
+            }
             FailureClass::RateLimited => {
                 let rest = failure.retry_after.unwrap_or(REST);
                 close(&mut self.limits, (key, target), gate(Some(now + rest)));

@@ -4,6 +4,7 @@ use super::backoff::full_jitter;
 use super::table::{Again, GoOn, row};
 use crate::config::{Backoff, Timeouts};
 use crate::limits::{Gate, Gates, KeyId, TargetId};
+use crate::mutant::{self, Mutant};
 use crate::types::{Failure, FailureClass, Moment, Next, Phase, Sent};
 
 /// One target of a plan, as the machine needs it.
@@ -200,7 +201,9 @@ impl Machine {
         match self.cursor {
             Cursor::Over(ending) => Step::Finish(ending),
             _ if now >= self.deadline => self.finish(Ending::DeadlineExceeded),
-            _ if self.sent >= self.rules.max_attempts => self.finish(Ending::AttemptsExhausted),
+            _ if self.sent >= self.rules.max_attempts && !mutant::on(Mutant::AttemptsUncounted) => {
+                self.finish(Ending::AttemptsExhausted)
+            }
             Cursor::Again(_, _, at) if at > now => Step::Wait(at),
             // Another request may have been told to keep away meanwhile.
             Cursor::Again(index, key, _) => match gates.closed(self.target(index), key, now) {
@@ -281,7 +284,10 @@ impl Machine {
             state.comeback = None;
         }
         let timeouts = &self.rules.timeouts;
-        let left = self.deadline - now;
+        let mut left = self.deadline - now;
+        if mutant::on(Mutant::DeadlineForgotten) {
+            left += Duration::from_secs(60);
+        }
         let later = u32::try_from(self.untried()).unwrap_or(u32::MAX);
         // Later targets keep a minimum of their own; where the deadline is too short for that, all share alike.
         let fair = left / later.saturating_add(1);
@@ -447,6 +453,8 @@ impl Machine {
     fn may_go_on(&mut self, class: FailureClass, index: usize) -> bool {
         match row(class).go_on {
             GoOn::Yes => true,
+            GoOn::No if mutant::on(Mutant::InvalidGoesOn) => true,
+            GoOn::OptIn if mutant::on(Mutant::RefusedKeyGoesOn) => true,
             GoOn::No => false,
             GoOn::OptIn => self.rules.failover_on.contains(&class),
             GoOn::LargerWindow => {
@@ -509,6 +517,8 @@ impl Machine {
         }
         if let Some(state) = self.states.get_mut(index) {
             state.came_back = true;
+            // It may be refused then: another call's 429 has moved the gate. It is not asked for ever.
+            state.comeback = None;
         }
         self.cursor = Cursor::Again(index, key, at);
         Verdict {
