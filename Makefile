@@ -11,7 +11,7 @@ export CARGO_TERM_PROGRESS_WHEN := never
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test test-rust test-python matrix bench fmt lint gen fuzz catalog venv extension release-extension
+.PHONY: help demo test test-rust test-python matrix bench bench-standby fmt lint gen fuzz catalog venv extension release-extension
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,10 @@ bench: venv release-extension ## CPU a request and a stream chunk, beside bare r
 	$(call say,measuring)
 	@$(BIN)/pip install -q -r benches/requirements.txt
 	@$(BIN)/python benches/run.py
+
+bench-standby: ## A failed-over call to a warm backup beside one to a cold backup, over TLS
+	$(call say,measuring warm and cold backups over TLS)
+	@cargo run -q --release -p hotspare-bench --bin hotspare-bench-standby
 
 fmt: venv ## Format everything
 	$(call say,formatting)

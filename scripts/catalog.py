@@ -147,6 +147,8 @@ def entry(provider, model, group, genai, litellm, day, source):
         notes.append(f"retires {other['deprecation_date']}")
     fields += [("context_window", window), ("max_output", limit)]
     fields += [("sampling", group["sampling"]), ("reasoning", group["reasoning"])]
+    if group.get("prefill"):
+        fields.append(("prefill", True))
     fields += [("source", source), ("date", day.isoformat())]
     lines = [*(f"# {note}" for note in notes), "[[model]]"]
     return "\n".join([*lines, *(f"{name} = {json.dumps(item)}" for name, item in fields)]) + "\n"

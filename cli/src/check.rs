@@ -103,7 +103,7 @@ const fn plural(count: usize) -> &'static str {
 /// The keys that are there; each is told by its fingerprint, each that is not by what is missing.
 fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretString>> {
     let mut found = Vec::new();
-    for source in &provider.keys {
+    for source in provider.keys.iter().map(|key| &key.source) {
         match secrets::resolve(source) {
             Ok(key) => {
                 let place = match source {

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::engine::{self, ChatStream, World};
 use crate::error::{Error, Result};
 use crate::transport::{HttpTransport, Transport};
-use crate::types::{ChatRequest, Message, Reply, Tool};
+use crate::types::{ChatRequest, Event, Explanation, Message, Reply, Status, Tool};
 
 /// The client: many providers behind one call. Cheap to clone; clones share connections, keys and what is known of them.
 ///
@@ -94,6 +94,54 @@ impl Client {
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.world.config
+    }
+
+    /// What is known now of targets and keys: breakers, limits, latencies, errors, money. Changes nothing.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        engine::status(&self.world)
+    }
+
+    /// What would be done with a request, with a reason for every target in or out. Nothing is sent.
+    ///
+    /// # Errors
+    /// An invalid-request error, as [`Self::send`] would give.
+    pub fn explain(&self, request: impl Into<ChatRequest>) -> Result<Explanation> {
+        engine::explain(&self.world, &request.into())
+    }
+
+    /// Takes targets out of use until [`Self::release`]: a target (`openai/gpt-4o-mini`), or all of a provider
+    /// (`openai`, `openai/*`). Calls under way go on. How many targets that are.
+    ///
+    /// # Errors
+    /// An invalid-request error when no target of that name is known.
+    pub fn hold(&self, name: &str) -> Result<usize> {
+        self.world
+            .operate(name, |health, name, now| health.hold(name, now))
+    }
+
+    /// Keeps targets in use whatever they do, until [`Self::release`]: their breakers stay closed.
+    ///
+    /// # Errors
+    /// As [`Self::hold`].
+    pub fn force_closed(&self, name: &str) -> Result<usize> {
+        self.world
+            .operate(name, |health, name, now| health.force_closed(name, now))
+    }
+
+    /// Gives targets back to their breakers.
+    ///
+    /// # Errors
+    /// As [`Self::hold`].
+    pub fn release(&self, name: &str) -> Result<usize> {
+        self.world
+            .operate(name, |health, name, now| health.release(name, now))
+    }
+
+    /// Calls `listener` with every attempt, decision and change of state from now on. It runs where the event happens,
+    /// between two steps of a call: it must be quick, and must not wait for a call of the same client.
+    pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
+        self.world.listeners.add(Arc::new(listener));
     }
 
     /// Begins a call: a prompt, a list of messages, or a whole request.

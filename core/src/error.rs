@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::types::{Completion, Failure, FailureClass, Phase, Sent, Trail};
+use crate::types::{Completion, CostRange, Failure, FailureClass, Phase, Sent, Trail};
 
 /// What kind of ending an [`Error`] is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -214,6 +214,12 @@ impl Error {
     #[must_use]
     pub fn trail(&self) -> &Trail {
         &self.0.trail
+    }
+
+    /// US dollars of all attempts.
+    #[must_use]
+    pub fn cost(&self) -> CostRange {
+        crate::types::cost(&self.0.trail)
     }
 
     /// What had reached the caller when a stream broke.

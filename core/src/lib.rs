@@ -4,12 +4,14 @@
 //! happens next follows from the failure's class, within one deadline, and is written down in the reply's trail.
 #![forbid(unsafe_code)]
 
+pub mod budget;
 pub mod catalog;
 mod client;
 pub mod config;
 pub mod dialect;
 mod engine;
 mod error;
+pub mod health;
 pub mod limits;
 #[cfg(feature = "mutants")]
 pub mod mutant;

@@ -5,6 +5,10 @@
 /// One place where the core can be broken. The number is that of the invariant that must notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
+#[cfg_attr(
+    not(feature = "mutants"),
+    allow(unreachable_pub, reason = "it is public with the feature only")
+)]
 pub enum Mutant {
     /// 1: a stream that was answered just stops.
     NoLastEvent = 1,
@@ -14,6 +18,8 @@ pub enum Mutant {
     DeadlineForgotten,
     /// 4: attempts are not counted.
     AttemptsUncounted,
+    /// 5: open breakers let everything through.
+    BreakerIgnored,
     /// 6: a refused key is not parked.
     RefusedKeyKept,
     /// 7: a vendor's wait is not noted.
@@ -24,14 +30,24 @@ pub enum Mutant {
     InvalidGoesOn,
     /// 10: answers are booked at half their price.
     HalfPrice,
+    /// 11: retries are never refused.
+    RetriesUnlimited,
+    /// 12: a hedge that lost is not written down.
+    LoserUnbooked,
     /// 13: a caller is not told that its answer began anew.
     RestartUntold,
     /// 14: a stream that ended early is taken for whole.
     EndNotNeeded,
     /// 15: a piece of text is given twice.
     TextTwice,
+    /// 16: known limits are not kept.
+    PaceForgotten,
+    /// 17: a place is waited for as long as it takes.
+    WaitUnbounded,
     /// 18: a rate limit closes its key for good.
     GateForGood,
+    /// 19: a half-open breaker lets every probe through.
+    ProbesUncounted,
     /// 20: the second attempt of a request is not written down.
     TrailShort,
     /// 21: a trail shows the key.
@@ -48,6 +64,10 @@ pub enum Mutant {
     UnsentCosts,
     /// 27: what a caller left behind stays open.
     StreamLeaks,
+    /// 27: a caller who leaves takes its permit along.
+    PermitLeaks,
+    /// 28: a backup gets all the traffic at once.
+    SpillAtOnce,
 }
 
 #[cfg(feature = "mutants")]
@@ -63,20 +83,26 @@ mod switch {
 
     impl Mutant {
         /// Each, with its name and the number of the invariant that must notice it.
-        pub const ALL: [(Self, &'static str, u8); 21] = [
+        pub const ALL: [(Self, &'static str, u8); 29] = [
             (Self::NoLastEvent, "no_last_event", 1),
             (Self::LastEventTwice, "last_event_twice", 2),
             (Self::DeadlineForgotten, "deadline_forgotten", 3),
             (Self::AttemptsUncounted, "attempts_uncounted", 4),
+            (Self::BreakerIgnored, "breaker_ignored", 5),
             (Self::RefusedKeyKept, "refused_key_kept", 6),
             (Self::WaitForgotten, "wait_forgotten", 7),
             (Self::RefusedKeyGoesOn, "refused_key_goes_on", 8),
             (Self::InvalidGoesOn, "invalid_goes_on", 9),
             (Self::HalfPrice, "half_price", 10),
+            (Self::RetriesUnlimited, "retries_unlimited", 11),
+            (Self::LoserUnbooked, "loser_unbooked", 12),
             (Self::RestartUntold, "restart_untold", 13),
             (Self::EndNotNeeded, "end_not_needed", 14),
             (Self::TextTwice, "text_twice", 15),
+            (Self::PaceForgotten, "pace_forgotten", 16),
+            (Self::WaitUnbounded, "wait_unbounded", 17),
             (Self::GateForGood, "gate_for_good", 18),
+            (Self::ProbesUncounted, "probes_uncounted", 19),
             (Self::TrailShort, "trail_short", 20),
             (Self::KeyShown, "key_shown", 21),
             (Self::PromptLogged, "prompt_logged", 22),
@@ -85,6 +111,8 @@ mod switch {
             (Self::OneKeyForAll, "one_key_for_all", 25),
             (Self::UnsentCosts, "unsent_costs", 26),
             (Self::StreamLeaks, "stream_leaks", 27),
+            (Self::PermitLeaks, "permit_leaks", 27),
+            (Self::SpillAtOnce, "spill_at_once", 28),
         ];
     }
 

@@ -20,13 +20,13 @@ mod expect;
 #[path = "fixtures/load.rs"]
 mod load;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use disagreements::Disagreements;
 use expect::{Call, Expected};
-use hotspare::dialect::{Dialect, StreamDecoder, dialect};
-use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass};
+use hotspare::dialect::{Dialect, StreamDecoder, dialect, rate_limits};
+use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass, RateUnit};
 use load::{Fixture, Payload};
 use serde_json::Value;
 
@@ -303,6 +303,63 @@ fn compare_error(fixture: &Fixture, ours: Result<Completion, Failure>) -> Differ
         return Vec::new();
     }
     vec![("class", ours, format!("{theirs} ({message})"))]
+}
+
+/// What recorded headers tell of limits, by provider: every number is one that was written, and each family that a provider
+/// sends is read.
+#[test]
+fn limits_are_read_from_recorded_headers() {
+    let Some(folder) = load::folder() else {
+        return;
+    };
+    let wall = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_428_000);
+    // (provider, kinds of limits told, their periods in seconds)
+    let expected: &[(&str, &[RateUnit], &[u64])] = &[
+        ("openai", &[RateUnit::Requests, RateUnit::Tokens], &[60, 86_400]),
+        ("azure-openai", &[RateUnit::Requests, RateUnit::Tokens], &[60]),
+        (
+            "anthropic",
+            &[
+                RateUnit::Requests,
+                RateUnit::Tokens,
+                RateUnit::InputTokens,
+                RateUnit::OutputTokens,
+            ],
+            &[60],
+        ),
+        ("groq", &[RateUnit::Requests, RateUnit::Tokens], &[60, 86_400]),
+        (
+            "mistral",
+            &[RateUnit::Requests, RateUnit::Tokens],
+            &[10, 60, 2_592_000],
+        ),
+        ("together", &[RateUnit::Requests], &[1]),
+        ("fireworks", &[RateUnit::Requests], &[]),
+        ("huggingface-router", &[RateUnit::Requests], &[300]),
+        ("gemini", &[], &[]),
+        ("deepseek", &[], &[]),
+    ];
+    for (provider, units, periods) in expected {
+        let mut found = (BTreeSet::new(), BTreeSet::new());
+        for fixture in load::fixtures(&folder, provider) {
+            let written = fixture.headers.values().filter_map(|value| value.to_str().ok());
+            let written: Vec<&str> = written.collect();
+            for told in rate_limits::told(&fixture.headers, wall) {
+                for number in told.limit.into_iter().chain(told.remaining) {
+                    let number = number.to_string();
+                    assert!(
+                        written.iter().any(|value| value.contains(&number)),
+                        "{}: {number}",
+                        fixture.id
+                    );
+                }
+                found.0.insert(told.what);
+                found.1.extend(told.per.map(|per| per.as_secs()));
+            }
+        }
+        let expected = (units.iter().copied().collect(), periods.iter().copied().collect());
+        assert_eq!(found, expected, "{provider}");
+    }
 }
 
 #[test]

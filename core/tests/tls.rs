@@ -8,16 +8,16 @@
     reason = "a test fails by panicking, in its helpers too, and runs its server beside itself"
 )]
 
+#[path = "support/tls.rs"]
+mod tls;
+
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use hotspare::types::{FailureClass, Sent};
 use hotspare::{Client, Config};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tls::{Tls, tls};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio_rustls::TlsAcceptor;
 
 const BODY: &str = r#"{"id":"x","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
 
@@ -28,28 +28,7 @@ struct Server {
 
 /// A TLS server for `host`, whose authority's certificate is written to a file.
 async fn server(host: &str) -> Server {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec![host.to_owned()])
-        .unwrap()
-        .signed_by(&key, &authority)
-        .unwrap();
-    let file = std::env::temp_dir().join(format!("hotspare-tls-{}-{host}.pem", std::process::id()));
-    std::fs::write(&file, authority.pem()).unwrap();
-
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![CertificateDer::from(certificate.der().to_vec())],
-            PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-        )
-        .unwrap();
-    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let Tls { acceptor, authority } = tls(host, false, &[]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -72,10 +51,7 @@ async fn server(host: &str) -> Server {
             });
         }
     });
-    Server {
-        port,
-        authority: file,
-    }
+    Server { port, authority }
 }
 
 fn client(server: &Server, trusted: bool) -> Client {

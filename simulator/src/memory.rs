@@ -114,7 +114,7 @@ async fn exchange(provider: Arc<Provider>, request: &HttpRequest) -> Result<Http
         None => request.url.path().to_owned(),
     };
     let plan = provider.receive(&Request {
-        method: "POST",
+        method: request.method.as_str(),
         target: &target,
         header: &|name| request.headers.get(name)?.to_str().ok(),
         body: &request.body,

@@ -205,6 +205,14 @@ async fn recordings_are_served_exactly_and_cut_all_the_same() {
 }
 
 #[tokio::test]
+async fn a_list_of_models_is_a_get_in_process_too() {
+    let transport = one(json!({"dialect": "openai_chat"}));
+    let listed = in_process(&transport, "p", "/models", &[], "", LONG).await;
+    assert!(listed.json()["data"].is_array());
+    assert_eq!(transport.journal()[0].method, "GET");
+}
+
+#[tokio::test]
 async fn sockets_notice_a_client_that_leaves_and_refuse_in_a_phase() {
     let mut simulator = Simulator::start(script(json!({"providers": {
         "slow": {"dialect": "openai_chat", "latency": {"head": "1h"}},

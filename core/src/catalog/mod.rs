@@ -19,6 +19,12 @@ pub struct Provider {
     pub base_url: String,
     /// Environment variables that hold a key, the usual first.
     pub key_env: Vec<String>,
+    /// Path and query, after the base URL, of a GET that takes a key, costs nothing and is answered without a model;
+    /// None when the vendor has no such request.
+    pub free_probe: Option<String>,
+    /// Whether it stops working, and billing, when a stream is left. Not said by the vendors; OpenRouter publishes a list.
+    #[serde(default)]
+    pub stops_on_disconnect: bool,
 }
 
 /// What is known of one model. Prices are US dollars for a million tokens.
@@ -45,6 +51,9 @@ pub struct Model {
     pub max_output: Option<u32>,
     /// Whether it takes `temperature`, `top_p` and `top_k`; None when not known.
     pub sampling: Option<bool>,
+    /// Whether it goes on from a last message of the assistant's own.
+    #[serde(default)]
+    pub prefill: bool,
     /// Whether it reasons, and how effort is said to it.
     #[serde(default)]
     pub reasoning: Reasoning,

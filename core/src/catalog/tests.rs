@@ -44,6 +44,12 @@ fn embedded_data_is_sound() {
     for provider in &catalog.providers {
         assert!(provider.base_url.starts_with("https://") && !provider.base_url.ends_with('/'));
         assert!(!provider.key_env.is_empty());
+        assert!(
+            provider
+                .free_probe
+                .as_ref()
+                .is_some_and(|path| path.starts_with("/models"))
+        );
     }
 }
 

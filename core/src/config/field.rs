@@ -48,6 +48,22 @@ pub(super) fn count(node: &Node, most: u32) -> Result<u32, Wrong> {
     }
 }
 
+/// Yes or no.
+pub(super) fn truth(node: &Node) -> Result<bool, Wrong> {
+    match node.value {
+        Value::Bool(truth) => Ok(truth),
+        _ => Err(expected("true or false", node)),
+    }
+}
+
+/// A number above 0 and up to `most`.
+pub(super) fn portion(node: &Node, most: f64) -> Result<f64, Wrong> {
+    match node.value {
+        Value::Number(number) if number > 0.0 && number <= most => Ok(number),
+        _ => Err(expected(&format!("a number above 0 and up to {most}"), node)),
+    }
+}
+
 /// A duration: `"500ms"`, `"8s"`, `"2m"`, `"1h"`, or a number of seconds.
 pub(super) fn duration(node: &Node, zero: bool) -> Result<Duration, Wrong> {
     let seconds = match &node.value {

@@ -3,12 +3,15 @@
 //! Readers report *all* problems, each with its key path, its line where the text has lines, and the nearest valid name.
 
 mod field;
+mod options;
 mod problem;
 mod read;
+mod read_options;
 mod section;
 mod tree;
 
 pub(crate) use field::check_key;
+pub use options::{Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
 pub(crate) use problem::did_you_mean;
 pub use problem::{ConfigError, Problem};
 
@@ -19,7 +22,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::Url;
 
-use crate::types::{DialectId, FailureClass};
+use crate::types::{DialectId, FailureClass, Rates};
 
 /// Most attempts a request, by default: gRPC's and AWS's own caps are 3 to 5.
 pub const MAX_ATTEMPTS: u32 = 4;
@@ -35,6 +38,8 @@ pub struct Config {
     pub routes: BTreeMap<String, Route>,
     /// PEM files of certificate authorities trusted besides the platform's. Relative to the config file's directory.
     pub extra_roots: Vec<PathBuf>,
+    /// Connections kept open to the targets a route would use next.
+    pub standby: Standby,
 }
 
 impl Config {
@@ -105,8 +110,16 @@ pub struct Provider {
     /// Base URL without a trailing slash (`Url` itself keeps one where there is no path). `https`, or `http` on loopback,
     /// `*.localhost` and `*.sim` hosts. Never with a user, a query or a fragment.
     pub base_url: Url,
-    /// Its key pool, in order of preference. Empty: requests carry no key.
-    pub keys: Vec<KeySource>,
+    /// Its key pool. Empty: requests carry no key.
+    pub keys: Vec<PooledKey>,
+    /// The limits of each of its accounts, as far as the user knows them.
+    pub limits: Rates,
+    /// What it may fail together with, such as `cloud:aws:us-east-1` or `edge:cloudflare`; other targets are preferred
+    /// while these fail. A provider always has its own name as one.
+    pub domains: Vec<String>,
+    /// Path of a free request under `base_url`, such as `/models`; it keeps connections warm and finds out whether the
+    /// endpoint can be reached. None: the base URL is asked for without a key.
+    pub probe: Option<String>,
 }
 
 /// Where a key comes from. `Debug` never shows a literal.
@@ -163,6 +176,15 @@ pub struct Route {
     pub failover_on: Vec<FailureClass>,
     /// Jittered waits before the same target is tried again.
     pub backoff: Backoff,
+    /// What is done when a stream breaks after content has reached the caller. Default: a typed error.
+    pub stream_recovery: StreamRecovery,
+    /// How long a stream's first delivery is held back. Default: not at all.
+    pub hold_back: Option<HoldBack>,
+    /// Whether calls that want a whole reply run over a stream upstream, so that silence is noticed after
+    /// `first_token` or `idle`, and a cut one begins anew unseen. Default: no.
+    pub via_stream: bool,
+    /// A second attempt that races a slow first one. Default: none.
+    pub hedge: Option<Hedge>,
 }
 
 /// A route's timers.
@@ -226,6 +248,10 @@ impl Default for Route {
             rate_limit_wait: RATE_LIMIT_WAIT,
             failover_on: Vec::new(),
             backoff: Backoff::default(),
+            stream_recovery: StreamRecovery::default(),
+            hold_back: None,
+            via_stream: false,
+            hedge: None,
         }
     }
 }

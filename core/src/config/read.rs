@@ -10,9 +10,12 @@ use super::field::{self, Wrong};
 use super::problem::did_you_mean;
 use super::section::{At, Reader, Section, join};
 use super::tree::{Node, Value};
-use super::{Backoff, Config, ConfigError, KeySource, Problem, Provider, Route, Strategy, Target, Timeouts};
+use super::{
+    Backoff, Config, ConfigError, KeySource, PooledKey, Problem, Provider, Route, Standby, Strategy, Target,
+    Timeouts,
+};
 use crate::catalog;
-use crate::types::{DialectId, FailureClass};
+use crate::types::{DialectId, FailureClass, Rates};
 
 /// Attempts beyond this are a mistake, not a wish.
 const MOST_ATTEMPTS: u32 = 100;
@@ -76,6 +79,7 @@ pub(super) fn targets(targets: impl Iterator<Item = String>) -> Result<Config, C
         providers,
         routes: BTreeMap::from([(route.name.clone(), route)]),
         extra_roots: Vec::new(),
+        standby: Standby::default(),
     })
 }
 
@@ -95,8 +99,9 @@ impl Reader<'_> {
             providers: BTreeMap::new(),
             routes: BTreeMap::new(),
             extra_roots: Vec::new(),
+            standby: Standby::default(),
         };
-        let Some(root) = self.section(&at, &["providers", "routes", "tls"]) else {
+        let Some(root) = self.section(&at, &["providers", "routes", "standby", "tls"]) else {
             return config;
         };
         let mut broken = BTreeSet::new();
@@ -127,6 +132,9 @@ impl Reader<'_> {
         {
             config.extra_roots = self.extra_roots(&roots);
         }
+        if let Some(at) = root.get("standby") {
+            config.standby = self.standby(&at);
+        }
         config
     }
 
@@ -143,7 +151,8 @@ impl Reader<'_> {
     }
 
     fn provider(&mut self, name: &str, line: Option<u32>, at: &At<'_>) -> Option<Provider> {
-        let mut section = self.section(at, &["dialect", "base_url", "keys"])?;
+        const KNOWN: [&str; 6] = ["dialect", "base_url", "keys", "limits", "domains", "probe"];
+        let mut section = self.section(at, &KNOWN)?;
         section.line = line.or(section.line);
         let known = catalog::provider(name);
         let dialect = match section.get("dialect") {
@@ -189,6 +198,16 @@ impl Reader<'_> {
             dialect: dialect?,
             base_url: base_url?,
             keys,
+            limits: section
+                .get("limits")
+                .map_or_else(Rates::default, |at| self.rates(&at)),
+            domains: section
+                .get("domains")
+                .map_or_else(Vec::new, |at| self.domains(&at)),
+            probe: match section.get("probe") {
+                Some(at) => self.probe(&at),
+                None => known.and_then(|known| known.free_probe.clone()),
+            },
         })
     }
 
@@ -219,15 +238,6 @@ impl Reader<'_> {
         found
     }
 
-    fn keys(&mut self, at: &At<'_>) -> Vec<KeySource> {
-        let mut keys = Vec::new();
-        for item in self.list(at, "strings such as \"env:NAME\"").unwrap_or_default() {
-            let read = field::key_source(item.node, self.base);
-            keys.extend(self.take(&item, read));
-        }
-        keys
-    }
-
     fn route(
         &mut self,
         name: &str,
@@ -236,7 +246,7 @@ impl Reader<'_> {
         providers: &mut BTreeMap<String, Provider>,
         broken: &BTreeSet<String>,
     ) -> Option<Route> {
-        const KNOWN: [&str; 7] = [
+        const KNOWN: [&str; 11] = [
             "targets",
             "strategy",
             "timeouts",
@@ -244,6 +254,10 @@ impl Reader<'_> {
             "rate_limit_wait",
             "failover_on",
             "backoff",
+            "stream_recovery",
+            "hold_back",
+            "via_stream",
+            "hedge",
         ];
         let section = self.section(at, &KNOWN)?;
         let mut route = Route {
@@ -295,6 +309,7 @@ impl Reader<'_> {
         if let Some(at) = section.get("backoff") {
             self.backoff(&at, &mut route.backoff);
         }
+        self.streams(&section, &mut route);
         Some(route)
     }
 
@@ -424,14 +439,15 @@ impl Reader<'_> {
         }
     }
 
-    fn duration(&mut self, section: &Section<'_>, key: &str, zero: bool) -> Option<Duration> {
+    pub(super) fn duration(&mut self, section: &Section<'_>, key: &str, zero: bool) -> Option<Duration> {
         let at = section.get(key)?;
         self.take(&at, field::duration(at.node, zero))
     }
 }
 
-fn usual_keys(known: &catalog::Provider) -> Vec<KeySource> {
-    known.key_env.iter().cloned().map(KeySource::Env).collect()
+fn usual_keys(known: &catalog::Provider) -> Vec<PooledKey> {
+    let sources = known.key_env.iter().cloned().map(KeySource::Env);
+    sources.map(PooledKey::from).collect()
 }
 
 /// Whether the provider is there, or in the catalog, from where it is added.
@@ -450,6 +466,9 @@ fn ensure(name: &str, providers: &mut BTreeMap<String, Provider>) -> bool {
         dialect: known.dialect,
         base_url,
         keys: usual_keys(known),
+        limits: Rates::default(),
+        domains: Vec::new(),
+        probe: known.free_probe.clone(),
     };
     providers.insert(name.to_owned(), provider);
     true

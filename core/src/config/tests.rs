@@ -9,6 +9,27 @@ const CANARY: &str = "sk-canary-4f1d";
 /// One problem a config, or a few: the text, and the lines its error shows.
 const BAD: &[(&str, &[&str])] = &[
     (
+        "[providers.openai]\nkeys = [{ weight = 2 }, { key = \"env:A\", weight = 0, group = \"\" }]\n\
+         limits = { requests_per_minute = 0, token_per_minute = 5 }\ndomains = [\"\"]\nprobe = \"models\"\n\
+         [routes.a]\ntargets = [\"openai/gpt-4o\"]\nstream_recovery = \"restrat\"\nhold_back = 0\nvia_stream = 1\n\
+         hedge = { after = \"0s\", share = 2 }\n[standby]\nspares = 99",
+        &[
+            "line 2: providers.openai.keys[0]: `key` is missing; for example { key = \"env:NAME\", weight = 2 }",
+            "line 2: providers.openai.keys[1].weight: expected a number above 0 and up to 1000, found 0",
+            "line 2: providers.openai.keys[1].group: the name is empty",
+            "line 3: providers.openai.limits.token_per_minute: unknown key; did you mean \"tokens_per_minute\"?",
+            "line 3: providers.openai.limits.requests_per_minute: expected a whole number from 1 to 4294967295, found 0",
+            "line 4: providers.openai.domains[0]: the name is empty",
+            "line 5: providers.openai.probe: expected a path that begins with a slash, found \"models\"; for example \"/models\", or false",
+            "line 8: routes.a.stream_recovery: unknown way to recover \"restrat\"; did you mean \"restart\"?",
+            "line 9: routes.a.hold_back: expected a whole number from 1 to 1000000, found 0",
+            "line 10: routes.a.via_stream: expected true or false, found 1",
+            "line 11: routes.a.hedge.share: expected a number above 0 and up to 1, found 2",
+            "line 11: routes.a.hedge.after: expected a duration above zero, found \"0s\"",
+            "line 13: standby.spares: expected a whole number from 1 to 16, found 99",
+        ],
+    ),
+    (
         "",
         &["routes: there is no route; add a [routes.default] with targets = [\"openai/gpt-4o-mini\"]"],
     ),
@@ -28,7 +49,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             "line 2: routes.a.targets: expected at least one target",
             "line 3: routes.a.target: unknown key; did you mean \"targets\"?",
-            "line 4: routes.a.zzz: unknown key; known: targets, strategy, timeouts, max_attempts, rate_limit_wait, failover_on, backoff",
+            "line 4: routes.a.zzz: unknown key; known: targets, strategy, timeouts, max_attempts, rate_limit_wait, failover_on, backoff, stream_recovery, hold_back, via_stream, hedge",
         ],
     ),
     (
@@ -72,7 +93,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             "line 2: providers.local.dialect: unknown dialect \"openai_chta\"; did you mean \"openai_chat\"?",
             "line 3: providers.local.base_url: plain http to \"example.com\" would send keys in the clear; use https; http is for loopback hosts only",
-            "line 4: providers.local.api_key: unknown key; known: dialect, base_url, keys",
+            "line 4: providers.local.api_key: unknown key; known: dialect, base_url, keys, limits, domains, probe",
         ],
     ),
     (
@@ -200,19 +221,23 @@ targets = ["anthropic/claude-haiku-4-5"]
 extra_roots = ["ca.pem", "/etc/ca.pem"]
 "#;
 
+fn sources(provider: &Provider) -> Vec<&KeySource> {
+    provider.keys.iter().map(|key| &key.source).collect()
+}
+
 fn check_full(config: &Config, base: &Path) {
     let names: Vec<&str> = config.providers.keys().map(String::as_str).collect();
     assert_eq!(names, ["anthropic", "gemini", "local", "openai"]);
     let openai = &config.providers["openai"];
     assert_eq!(openai.base_url.as_str(), "https://api.openai.com/v1");
     assert!(
-        matches!(&openai.keys[..], [KeySource::Env(name), KeySource::File(path), KeySource::Literal(_)]
+        matches!(&sources(openai)[..], [KeySource::Env(name), KeySource::File(path), KeySource::Literal(_)]
             if name == "OPENAI_API_KEY" && *path == base.join("keys/second"))
     );
     let gemini = &config.providers["gemini"];
     assert_eq!(gemini.dialect, DialectId::Gemini);
     assert!(
-        matches!(&gemini.keys[..], [KeySource::Env(first), KeySource::Env(second)]
+        matches!(&sources(gemini)[..], [KeySource::Env(first), KeySource::Env(second)]
         if first == "GEMINI_API_KEY" && second == "GOOGLE_API_KEY")
     );
     let local = &config.providers["local"];
@@ -493,4 +518,84 @@ proptest! {
     fn any_toml_like_text_is_an_answer_not_a_panic(text in r#"(\[?\[?(routes|providers)\.[a-z".]{0,6}\]?\n?|(targets|keys|a\.b) ?= ?["'\[{0-9a-z/,.=:-]{0,12}\]?\n){0,8}"#) {
         let _ = Config::from_toml(&text).map_err(|error| error.to_string());
     }
+}
+
+#[test]
+fn pools_limits_and_recovery_are_read() {
+    let text = r#"
+        [providers.openai]
+        keys = ["env:A", { key = "env:B", weight = 2.5, group = "acme" }]
+        limits = { requests_per_minute = 500, tokens_per_minute = 90000, burst = 20, concurrency = 8 }
+        domains = ["edge:cloudflare"]
+        probe = false
+
+        [routes.default]
+        targets = ["openai/gpt-4o", "anthropic/claude-haiku-4-5"]
+        stream_recovery = "continue"
+        hold_back = { chars = 80, time = "1s" }
+        via_stream = true
+        hedge = true
+
+        [routes.other]
+        targets = ["openai/gpt-4o"]
+        hold_back = "300ms"
+        hedge = { after = "2s" }
+
+        [standby]
+        spares = 2
+    "#;
+    let config = Config::from_toml(text).unwrap();
+    let openai = &config.providers["openai"];
+    assert_eq!(
+        (openai.keys[0].weight, openai.keys[0].group.as_deref()),
+        (1.0, None)
+    );
+    assert_eq!(
+        (openai.keys[1].weight, openai.keys[1].group.as_deref()),
+        (2.5, Some("acme"))
+    );
+    assert_eq!(
+        (openai.limits.requests_per_minute, openai.limits.concurrency),
+        (Some(500), Some(8))
+    );
+    assert_eq!(
+        (openai.limits.tokens_per_minute, openai.limits.burst),
+        (Some(90_000), Some(20))
+    );
+    assert_eq!(
+        (&openai.domains[..], openai.probe.as_deref()),
+        (&["edge:cloudflare".to_owned()][..], None)
+    );
+    assert_eq!(
+        config.providers["anthropic"].probe.as_deref(),
+        Some("/models?limit=1")
+    );
+    let route = &config.routes["default"];
+    assert_eq!(route.stream_recovery, StreamRecovery::Continue);
+    let time = Some(Duration::from_secs(1));
+    assert_eq!(
+        route.hold_back,
+        Some(HoldBack {
+            chars: Some(80),
+            time
+        })
+    );
+    assert!(route.via_stream);
+    assert_eq!(route.hedge, Some(Hedge::default()));
+    let other = &config.routes["other"];
+    let time = Some(Duration::from_millis(300));
+    assert_eq!(other.hold_back, Some(HoldBack { chars: None, time }));
+    assert_eq!(
+        other.hedge.and_then(|hedge| hedge.after),
+        Some(Duration::from_secs(2))
+    );
+    assert_eq!(
+        config.standby,
+        Standby {
+            spares: 2,
+            ..Standby::default()
+        }
+    );
+    let off = Config::from_toml("standby = false\n[routes.default]\ntargets = [\"openai/gpt-4o\"]").unwrap();
+    assert!(!off.standby.enabled);
 }

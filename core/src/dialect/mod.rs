@@ -9,11 +9,12 @@ pub(crate) mod foreign;
 pub mod gemini;
 pub mod openai_chat;
 pub(crate) mod options;
+pub mod rate_limits;
 pub(crate) mod retry_after;
 mod sse;
 mod stream;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, StreamDecoder};

@@ -33,11 +33,11 @@ pub(crate) fn retry_after(
         .map(|wait| wait.min(MAX))
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok().map(str::trim)
 }
 
-fn seconds(number: f64) -> Option<Duration> {
+pub(super) fn seconds(number: f64) -> Option<Duration> {
     // Infinite and absurd numbers fail to convert, negative ones too.
     Duration::try_from_secs_f64(number).ok()
 }
@@ -93,7 +93,7 @@ fn exhausted(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 }
 
 /// A reset as a duration, a date, seconds, or (when too large to be a wait) a Unix time in seconds or milliseconds.
-fn reset_value(text: &str, now: SystemTime) -> Option<Duration> {
+pub(super) fn reset_value(text: &str, now: SystemTime) -> Option<Duration> {
     let Ok(number) = text.parse::<f64>() else {
         return go_duration(text).or_else(|| Some(until(rfc3339(text)?, now)));
     };

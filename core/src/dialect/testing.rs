@@ -19,6 +19,7 @@ pub(crate) fn facts(max_output: Option<u32>, sampling: Option<bool>, reasoning: 
         context_window: None,
         max_output,
         sampling,
+        prefill: false,
         reasoning,
         source: "test".to_owned(),
         date: "2026-11-23".to_owned(),

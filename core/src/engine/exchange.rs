@@ -2,15 +2,16 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
-use super::book::Notes;
-use super::world::{PreparedTarget, World};
+use super::targets::PreparedTarget;
+use super::ticket::Ticket;
+use super::world::World;
 use crate::dialect::{Call, Encoded};
 use crate::mutant::{self, Mutant};
 use crate::policy::Start;
-use crate::transport::{Body, HttpRequest, TransportError, TransportErrorKind};
+use crate::transport::{AGENT, Body, HttpRequest, TransportError, TransportErrorKind};
 use crate::types::{ChatRequest, Failure, FailureClass, Phase};
 
 /// Most bytes of a whole reply.
@@ -25,7 +26,7 @@ pub(super) async fn open(
     start: &Start,
     request: &ChatRequest,
     stream: bool,
-    notes: &mut Notes,
+    ticket: &mut Ticket,
 ) -> Result<Body, Failure> {
     let encoded = target.dialect.encode(&Call {
         request,
@@ -34,16 +35,16 @@ pub(super) async fn open(
         facts: target.facts,
         stream,
     })?;
-    let request = build(world, target, start, encoded, stream, notes)?;
+    let request = build(world, target, start, encoded, stream, ticket)?;
     let sent = tokio::select! {
         biased;
         sent = world.transport.send(request) => sent,
         () = world.clock.sleep_until(start.limits.answer_by) => {
-            return Err(timed_out(Phase::Head, world, notes, "no response head came"));
+            return Err(timed_out(Phase::Head, world, ticket, "no response head came"));
         }
     };
     let mut response = sent.map_err(|error| broken(&error, Phase::Head))?;
-    notes.head(response.status, &response.headers);
+    ticket.head(response.status, &response.headers);
     if response.status.is_success() {
         return Ok(response.body);
     }
@@ -57,10 +58,10 @@ fn build(
     start: &Start,
     encoded: Encoded,
     stream: bool,
-    notes: &mut Notes,
+    ticket: &mut Ticket,
 ) -> Result<HttpRequest, Failure> {
     let refuse = |message: String| Failure::new(FailureClass::InvalidRequest, Phase::Encode, message);
-    notes.adapted = encoded.adapted;
+    ticket.notes.adapted = encoded.adapted;
     let url = Url::parse(&format!("{}{}", target.base_url, encoded.path))
         .map_err(|error| refuse(format!("the target's URL is not valid: {error}")))?;
     let mut headers = HeaderMap::with_capacity(8);
@@ -74,20 +75,20 @@ fn build(
             "application/json"
         }),
     );
-    headers.insert(
-        USER_AGENT,
-        HeaderValue::from_static(concat!("hotspare/", env!("CARGO_PKG_VERSION"))),
-    );
+    headers.insert(USER_AGENT, AGENT);
     for (name, value) in encoded.headers {
         headers.insert(HeaderName::from_static(name), value);
     }
     match world.key(start.key) {
         None => {}
         Some(Ok(key)) if key.origin == url.origin() || mutant::on(Mutant::OneKeyForAll) => {
-            notes.key = Some(key.fingerprint.clone());
+            ticket.notes.key = Some(key.fingerprint.clone());
             let (name, value) = &key.header;
             if mutant::on(Mutant::KeyShown) {
-                notes.adapted.extend(value.to_str().ok().map(str::to_owned));
+                ticket
+                    .notes
+                    .adapted
+                    .extend(value.to_str().ok().map(str::to_owned));
             }
             headers.insert(name.clone(), value.clone());
         }
@@ -101,6 +102,7 @@ fn build(
         }
     }
     Ok(HttpRequest {
+        method: Method::POST,
         url,
         headers,
         body: encoded.body,
@@ -113,7 +115,7 @@ pub(super) async fn whole(
     world: &World,
     start: &Start,
     mut body: Body,
-    notes: &Notes,
+    ticket: &Ticket,
 ) -> Result<Bytes, Failure> {
     let read = async {
         let Some(first) = body.next().await else {
@@ -139,7 +141,7 @@ pub(super) async fn whole(
         biased;
         read = read => read,
         () = world.clock.sleep_until(start.limits.answer_by) => {
-            Err(timed_out(Phase::Body, world, notes, "the reply was not complete"))
+            Err(timed_out(Phase::Body, world, ticket, "the reply was not complete"))
         }
     }
 }
@@ -181,8 +183,8 @@ fn classify(
     failure
 }
 
-pub(super) fn timed_out(phase: Phase, world: &World, notes: &Notes, what: &str) -> Failure {
-    let waited = world.clock.now() - notes.started;
+pub(super) fn timed_out(phase: Phase, world: &World, ticket: &Ticket, what: &str) -> Failure {
+    let waited = world.clock.now() - ticket.notes.started;
     Failure::new(
         FailureClass::Timeout,
         phase,
@@ -195,7 +197,9 @@ pub(super) fn broken(error: &TransportError, phase: Phase) -> Failure {
     // A peer may have a say in it.
     let message = Failure::clean(&error.message);
     match error.kind {
-        TransportErrorKind::Connect => Failure::new(FailureClass::Connect, Phase::Connect, message),
+        TransportErrorKind::Connect | TransportErrorKind::Refused => {
+            Failure::new(FailureClass::Connect, Phase::Connect, message)
+        }
         TransportErrorKind::Reset => Failure::new(FailureClass::Reset, Phase::Head, message),
         TransportErrorKind::Body => Failure::new(
             FailureClass::Malformed,

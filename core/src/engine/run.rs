@@ -1,15 +1,24 @@
+use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::book::{Book, Notes};
-use super::exchange;
-use super::stream::{ChatStream, Live};
-use super::world::{PreparedRoute, World};
+use super::attempt::{Answer, How, attempt};
+use super::book::Book;
+use super::recovery::Resume;
+use super::stream::ChatStream;
+use super::targets::{PreparedRoute, PreparedTarget};
+use super::ticket::{Closed, Notes, Ticket};
+use super::world::World;
+use crate::config::StreamRecovery;
 use crate::error::Error;
-use crate::limits::KeyId;
 use crate::mutant::{self, Mutant};
-use crate::policy::{Ending, Machine, Refusal, Start, Step};
-use crate::types::{ChatRequest, Completion, Failure, FailureClass, FinishReason, Phase, Reply, Sent};
+use crate::policy::{Ending, Machine, Permit, Refusal, RefusedBy, Start, Step, Verdict};
+use crate::types::{
+    Attempt, ChatRequest, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Sent, Span,
+    What,
+};
 
 /// Longest deadline taken from a request.
 const MAX_TIMEOUT: f64 = 86_400.0;
@@ -17,244 +26,489 @@ const MAX_TIMEOUT: f64 = 86_400.0;
 /// One request on its way.
 pub(super) struct Run {
     pub(super) world: Arc<World>,
-    pub(super) route: Arc<PreparedRoute>,
-    pub(super) machine: Machine,
+    pub(super) request: Arc<ChatRequest>,
+    pub(super) targets: Vec<Arc<PreparedTarget>>,
+    pub(super) recovery: StreamRecovery,
     pub(super) book: Book,
+    how: How,
+    machine: Machine,
+    number: u64,
+    over: bool,
 }
 
-enum Answer {
-    Whole(Box<Completion>),
-    Stream(Box<Live>),
+/// An answer, and the attempt it came from.
+pub(super) struct Answered {
+    pub(super) start: Start,
+    pub(super) ticket: Ticket,
+    pub(super) answer: Answer,
+}
+
+struct Failed {
+    start: Start,
+    ticket: Ticket,
+    failure: Failure,
 }
 
 /// Answers a request whole.
 pub(crate) async fn chat(world: Arc<World>, request: ChatRequest) -> Result<Reply, Error> {
-    let mut run = Run::begin(world, &request, false)?;
-    let (start, notes, answer) = run.drive(&request, false).await?;
+    let mut run = Run::begin(world, request, false)?;
+    let Answered {
+        start,
+        ticket,
+        answer,
+    } = run.drive(None).await?;
     match answer {
-        Answer::Whole(completion) => run.reply(&start, notes, *completion),
+        Answer::Whole(completion) => run.reply(&start, ticket, *completion, Vec::new()),
         Answer::Stream(_) => Err(Error::internal("a whole reply was asked for, and a stream came")),
     }
 }
 
 /// Opens a stream: gives it once its first content, or its end, is there.
 pub(crate) async fn open(world: Arc<World>, request: ChatRequest) -> Result<ChatStream, Error> {
-    let mut run = Run::begin(world, &request, true)?;
-    let (start, notes, answer) = run.drive(&request, true).await?;
+    let mut run = Run::begin(world, request, true)?;
+    let Answered {
+        start,
+        ticket,
+        answer,
+    } = run.drive(None).await?;
     match answer {
-        Answer::Stream(live) => ChatStream::new(run, start, notes, *live),
+        Answer::Stream(live) => ChatStream::new(run, start, ticket, *live),
         Answer::Whole(_) => Err(Error::internal("a stream was asked for, and a whole reply came")),
     }
 }
 
+/// Refuses what no target can be asked.
+pub(super) fn check(request: &ChatRequest) -> Result<(), Error> {
+    if request.messages.is_empty() {
+        return Err(Error::invalid_request(
+            "`messages`: at least one message is needed",
+        ));
+    }
+    if let Some(n) = request.extra.get("n").filter(|n| n.as_u64() != Some(1)) {
+        return Err(Error::invalid_request(format!(
+            "`n`: expected 1, since a reply holds one answer, found {}",
+            Failure::clean(&n.to_string())
+        )));
+    }
+    match request.timeout {
+        Some(timeout) if !(timeout > 0.0 && timeout <= MAX_TIMEOUT) => Err(Error::invalid_request(format!(
+            "`timeout`: expected seconds above 0 and up to {MAX_TIMEOUT}, found {timeout}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
 impl Run {
-    fn begin(world: Arc<World>, request: &ChatRequest, stream: bool) -> Result<Self, Error> {
-        if request.messages.is_empty() {
-            return Err(Error::invalid_request(
-                "`messages`: at least one message is needed",
-            ));
-        }
-        if let Some(n) = request.extra.get("n").filter(|n| n.as_u64() != Some(1)) {
-            return Err(Error::invalid_request(format!(
-                "`n`: expected 1, since a reply holds one answer, found {}",
-                Failure::clean(&n.to_string())
-            )));
-        }
-        let route = world.route(request.route.as_deref())?;
-        let mut rules = route.rules(stream);
-        if let Some(timeout) = request.timeout {
-            if !(timeout > 0.0 && timeout <= MAX_TIMEOUT) {
-                return Err(Error::invalid_request(format!(
-                    "`timeout`: expected seconds above 0 and up to {MAX_TIMEOUT}, found {timeout}"
-                )));
-            }
-            rules.timeouts.total = Duration::from_secs_f64(timeout);
-        }
-        let now = world.clock.now();
-        let fixed = world.seed.filter(|_| !mutant::on(Mutant::JitterUnseeded));
-        let seed = fixed.unwrap_or_else(|| fastrand::u64(..));
+    fn begin(world: Arc<World>, request: ChatRequest, stream: bool) -> Result<Self, Error> {
+        check(&request)?;
         if mutant::on(Mutant::PromptLogged) {
             tracing::debug!(prompt = ?request.messages, "a request begins");
         }
-        let machine = Machine::new(world.plan(&route), rules, now, seed);
+        let route: Arc<PreparedRoute> = world.route(request.route.as_deref())?;
+        let recovery = route.route.stream_recovery;
+        let how = match stream {
+            true => How::Stream(route.route.hold_back),
+            false if route.route.via_stream => How::ViaStream,
+            false => How::Whole,
+        };
+        let mut rules = route.rules(how.streams(), stream && recovery != StreamRecovery::Error);
+        if let Some(timeout) = request.timeout {
+            rules.timeouts.total = Duration::from_secs_f64(timeout);
+        }
+        if request.extra.contains_key("store") || request.extra.contains_key("background") {
+            // What leaves something behind at a vendor is not done twice for speed.
+            rules.hedge = None;
+        }
+        let now = world.clock.now();
+        let (number, seed) = world.number();
+        let (plan, targets) = world.plan(&route, &request, seed);
+        let cost = plan.first().and_then(|planned| planned.quote.worst());
+        world.decide(|admission| {
+            admission.retries.request(rules.route, cost, now);
+            if let Some(hedge) = rules.hedge.filter(|_| rules.stream) {
+                admission.hedges.request(rules.route, hedge.share, cost);
+            }
+        });
+        world.in_flight.fetch_add(1, Ordering::Relaxed);
+        world.tell(Some(number), || What::RequestStarted {
+            route: route.route.name.clone(),
+            stream,
+        });
         Ok(Self {
-            world,
-            route,
-            machine,
+            machine: Machine::new(plan, rules, now, seed),
+            request: Arc::new(request),
+            targets,
+            recovery,
             book: Book::open(now),
+            how,
+            number,
+            over: false,
+            world,
         })
     }
 
     /// Does what the machine says until something answers.
-    async fn drive(&mut self, request: &ChatRequest, stream: bool) -> Result<(Start, Notes, Answer), Error> {
+    pub(super) async fn drive(&mut self, resume: Option<&Resume>) -> Result<Answered, Error> {
         loop {
             let now = self.world.clock.now();
-            let step = {
-                let gates = self.world.gates();
-                self.machine.next(now, &gates)
-            };
-            match step {
-                Step::Start(start) => {
-                    let mut notes = Notes {
-                        started: now,
-                        ..Notes::default()
-                    };
-                    match self.attempt(&start, request, stream, &mut notes).await {
-                        Ok(answer) => return Ok((start, notes, answer)),
-                        Err(failure) => self.failed(&start, notes, failure, false),
+            match self.world.decide(|admission| self.machine.next(now, admission)) {
+                Step::Start(start, permit) => {
+                    let ticket = self.ticket(&start, permit, false);
+                    match Box::pin(self.race(start, ticket, resume)).await {
+                        Ok(answered) => return Ok(answered),
+                        Err(failed) => drop(self.failed(&failed.start, failed.ticket, failed.failure, false)),
                     }
                 }
-                Step::Refuse { index, refusal, .. } => self.refused(index, &refusal),
-                Step::Wait(until) => self.world.clock.sleep_until(until).await,
+                Step::Refuse { index, refusal } => self.refused(index, &refusal),
+                Step::Wait(until) => {
+                    self.tell(|| What::Waiting {
+                        seconds: (until - now).as_secs_f64(),
+                    });
+                    self.world.clock.sleep_until(until).await;
+                }
                 Step::Finish(ending) => return Err(self.error(ending)),
             }
         }
     }
 
-    async fn attempt(
-        &self,
-        start: &Start,
-        request: &ChatRequest,
-        stream: bool,
-        notes: &mut Notes,
-    ) -> Result<Answer, Failure> {
-        let Some(target) = self.route.targets.get(start.index) else {
-            return Err(Failure::new(
-                FailureClass::InvalidRequest,
-                Phase::Encode,
-                "no such target",
-            ));
+    pub(super) fn tell(&self, what: impl FnOnce() -> What) {
+        self.world.tell(Some(self.number), what);
+    }
+
+    fn ticket(&self, start: &Start, permit: Permit, hedge: bool) -> Ticket {
+        let target = self.targets.get(start.index);
+        let quote = self.machine.quote(start.index);
+        let way = (self.how.streams(), hedge);
+        Ticket::open(&self.world, self.number, target, quote, permit, way)
+    }
+
+    /// Makes an attempt, and a second one beside it where the first is slow and the route hedges.
+    async fn race(
+        &mut self,
+        start: Start,
+        mut ticket: Ticket,
+        resume: Option<&Resume>,
+    ) -> Result<Answered, Failed> {
+        let now = self.world.clock.now();
+        let hedge_at = self
+            .world
+            .decide(|admission| self.machine.hedge_at(&start, now, admission));
+        let (world, request, how) = (Arc::clone(&self.world), Arc::clone(&self.request), self.how);
+        let Some(target) = self.targets.get(start.index).cloned() else {
+            return Err(no_target(start, ticket));
         };
-        let body = exchange::open(&self.world, target, start, request, stream, notes).await?;
-        if stream {
-            let mut live = Live::new(&self.world, target, start, body);
-            live.first_content(notes).await?;
-            return Ok(Answer::Stream(Box::new(live)));
-        }
-        let bytes = exchange::whole(&self.world, start, body, notes).await?;
-        let completion = target.dialect.decode(&bytes).and_then(checked);
-        match completion {
-            Ok(completion) => {
-                notes.first_content = Some(self.world.clock.now());
-                Ok(Answer::Whole(Box::new(completion)))
+        let result = {
+            let mut first = pin!(attempt(
+                &world,
+                &target,
+                &start,
+                &request,
+                (how, resume),
+                &mut ticket
+            ));
+            let second = match hedge_at {
+                None => None,
+                Some(at) => tokio::select! {
+                    biased;
+                    result = &mut first => Some(Err(result)),
+                    () = world.clock.sleep_until(at) => self.second(&start).map(Ok),
+                },
+            };
+            match second {
+                Some(Err(result)) => Raced::First(result),
+                None => Raced::First(first.await),
+                Some(Ok((other, mut racer, rival))) => {
+                    let won = {
+                        let wanted = (how, resume);
+                        let second = pin!(attempt(&world, &rival, &other, &request, wanted, &mut racer));
+                        duel(first, second).await
+                    };
+                    match won {
+                        (Side::First, result, loser) => Raced::Both(result, loser, other, racer),
+                        (Side::Second, result, loser) => Raced::Second(loser, other, racer, result),
+                    }
+                }
             }
-            Err(mut failure) => {
-                failure.phase = Phase::Body;
-                failure.status = failure.status.or(notes.status);
-                Err(failure)
+        };
+        match result {
+            Raced::First(result) => ended(start, ticket, result),
+            Raced::Both(result, failure, other, racer) => {
+                self.raced(&other, racer, failure);
+                ended(start, ticket, result)
+            }
+            Raced::Second(failure, other, racer, result) => {
+                self.raced(&start, ticket, failure);
+                ended(other, racer, result)
             }
         }
     }
 
-    /// Books a failure and what the machine decides.
-    pub(super) fn failed(&mut self, start: &Start, notes: Notes, failure: Failure, delivered: bool) {
+    /// A second attempt, if there may be one.
+    fn second(&mut self, start: &Start) -> Option<(Start, Ticket, Arc<PreparedTarget>)> {
         let now = self.world.clock.now();
-        let renewed = failure.class == FailureClass::Authentication
-            && self.world.renew(start.key, notes.key.as_deref());
-        let verdict = {
-            let mut gates = self.world.gates();
-            if !renewed && failure.sent != Sent::No {
-                gates.note(start.target, start.key, &failure, now);
+        let (other, permit) = self
+            .world
+            .decide(|admission| self.machine.hedge(now, start, admission))?;
+        let ticket = self.ticket(&other, permit, true);
+        Some((other, ticket, self.targets.get(other.index).cloned()?))
+    }
+
+    /// Books an attempt that failed, or was left, while another one goes on.
+    fn raced(&mut self, start: &Start, ticket: Ticket, failure: Option<Failure>) {
+        let verdict = self.machine.raced(failure.as_ref());
+        match failure {
+            Some(failure) => {
+                let closed = ticket.failed(&failure, false);
+                self.enter(start.index, closed, Outcome::Failed(failure), &verdict);
             }
+            None if mutant::on(Mutant::LoserUnbooked) => drop(ticket.left()),
+            None => {
+                let closed = ticket.left();
+                self.enter(start.index, closed, Outcome::Cancelled, &verdict);
+            }
+        }
+    }
+
+    /// Books a failure and what the machine decides, and gives that.
+    pub(super) fn failed(
+        &mut self,
+        start: &Start,
+        ticket: Ticket,
+        failure: Failure,
+        delivered: bool,
+    ) -> Next {
+        let renewed = failure.class == FailureClass::Authentication
+            && self.world.renew(start.key, ticket.notes.key.as_deref());
+        let closed = ticket.failed(&failure, renewed);
+        let now = self.world.clock.now();
+        let verdict = self.world.decide(|admission| {
             self.machine
-                .failed(now, start, &failure, delivered, renewed, &gates)
+                .failed(now, start, &failure, delivered, renewed, admission)
+        });
+        self.enter(start.index, closed, Outcome::Failed(failure), &verdict);
+        verdict.next
+    }
+
+    fn enter(&mut self, index: usize, closed: Closed, outcome: Outcome, verdict: &Verdict) {
+        let now = self.world.clock.now();
+        let Some(target) = self.targets.get(index) else {
+            return;
         };
-        if matches!(
-            failure.class,
-            FailureClass::Authentication | FailureClass::QuotaExhausted | FailureClass::ModelNotFound
-        ) {
-            tracing::warn!(class = %failure.class, status = failure.status, key = notes.key, "needs a person");
-        }
-        if let Some(target) = self.route.targets.get(start.index) {
-            self.book.failed(target, notes, failure, &verdict, now);
-        }
+        let (billing, cost) = (closed.billing, closed.cost);
+        let unsent = matches!(&outcome, Outcome::Failed(failure) if failure.phase == Phase::Encode);
+        let skipped = unsent && closed.notes.started == now && closed.notes.status.is_none();
+        let Some(attempt) = self.book.enter(target, closed, outcome, verdict, now) else {
+            return;
+        };
+        self.world
+            .tell(Some(self.number), || told(attempt, skipped, (billing, cost)));
     }
 
     fn refused(&mut self, index: usize, refusal: &Refusal) {
         let now = self.world.clock.now();
-        if let Refusal::Closed { key, gate } = refusal
-            && gate.class == FailureClass::Authentication
-            && self.world.renew(*key, self.fingerprint(refusal).as_deref())
+        let fingerprint = refusal.key.and_then(|key| self.world.fingerprint(key));
+        if refusal.by == RefusedBy::Parked
+            && refusal.class == FailureClass::Authentication
+            && let Some(key) = refusal.key
+            && self.world.renew(key, fingerprint.as_deref())
         {
             return;
         }
-        let route = Arc::clone(&self.route);
-        let Some(target) = route.targets.get(index) else {
+        let Some(target) = self.targets.get(index) else {
             return;
         };
-        let (class, message, retry_after, status) = match refusal {
-            Refusal::NoKey => (
-                FailureClass::Authentication,
-                self.world.missing_keys(target),
-                None,
-                None,
-            ),
-            Refusal::Closed { gate, .. } => {
-                let wait = gate.until.map(|until| until - now);
-                let message = wait.map_or_else(
-                    || {
-                        format!(
-                            "not called: its key was refused ({}) and has not changed since",
-                            gate.class
-                        )
-                    },
-                    |wait| {
-                        format!(
-                            "not called: {} before, and to be left alone for {:.1} s more",
-                            gate.class,
-                            wait.as_secs_f64()
-                        )
-                    },
-                );
-                (gate.class, message, wait, gate.status)
-            }
+        let (class, message) = match refusal.by {
+            RefusedBy::NoKey => (FailureClass::Authentication, self.world.missing_keys(target)),
+            _ => (refusal.class, not_called(refusal, now)),
         };
         let mut failure = Failure::new(class, Phase::Encode, message);
-        failure.retry_after = retry_after;
-        failure.status = status;
+        failure.retry_after = refusal.until.map(|until| until - now);
+        failure.status = refusal.status;
         let notes = Notes {
             started: now,
-            key: self.fingerprint(refusal),
+            key: fingerprint,
             ..Notes::default()
         };
         let verdict = self.machine.refused(now, index, refusal);
-        self.book.failed(target, notes, failure, &verdict, now);
+        self.enter(index, Closed::unsent(notes), Outcome::Failed(failure), &verdict);
     }
 
-    fn fingerprint(&self, refusal: &Refusal) -> Option<String> {
-        let key: KeyId = match refusal {
-            Refusal::NoKey => return None,
-            Refusal::Closed { key, .. } => *key,
-        };
-        Some(self.world.key(key)?.ok()?.fingerprint.clone())
-    }
-
-    pub(super) fn reply(self, start: &Start, notes: Notes, completion: Completion) -> Result<Reply, Error> {
+    /// The reply, `completion` being the whole answer.
+    pub(super) fn reply(
+        mut self,
+        start: &Start,
+        ticket: Ticket,
+        completion: Completion,
+        spans: Vec<Span>,
+    ) -> Result<Reply, Error> {
         let now = self.world.clock.now();
-        let Some(target) = self.route.targets.get(start.index) else {
+        let Some(target) = self.targets.get(start.index).cloned() else {
             return Err(Error::internal(
                 "an answer came from a target that is not in the plan",
             ));
         };
-        Ok(self
-            .book
-            .answered(target, notes, completion, now, self.world.clock.unix_seconds()))
+        let used = match ticket.notes.continues {
+            // What the attempt itself used, not what the whole answer did.
+            true => ticket.notes.usage,
+            false => completion.usage,
+        };
+        let closed = ticket.answered(&used);
+        let verdict = Verdict {
+            next: Next::Finish,
+            reason: "answered",
+            wait: Duration::ZERO,
+        };
+        self.enter(start.index, closed, Outcome::Answered, &verdict);
+        let book = std::mem::replace(&mut self.book, Book::open(now));
+        let created = self.world.clock.unix_seconds();
+        let reply = book.reply(&target, completion, spans, now, created);
+        self.finish("ok", Some(&reply.target), &reply.trail, reply.elapsed);
+        Ok(reply)
     }
 
-    fn error(&mut self, ending: Ending) -> Error {
-        let now = self.world.clock.now();
-        let trail = std::mem::replace(&mut self.book, Book::open(now)).into_trail();
-        let last = trail.last().and_then(|attempt| attempt.failure()).cloned();
-        let Some(last) = last else {
-            return deadline_error(&self.machine, trail);
-        };
-        match ending {
-            Ending::Failed | Ending::Interrupted => Error::failed(last, trail),
-            Ending::AllTargetsFailed | Ending::AttemptsExhausted => {
+    pub(super) fn error(&mut self, ending: Ending) -> Error {
+        let trail = self.book.take_trail();
+        let last = trail.iter().rev().find_map(Attempt::failure).cloned();
+        let error = match (last, ending) {
+            (None, _) | (_, Ending::DeadlineExceeded) => deadline_error(&self.machine, trail),
+            (Some(last), Ending::Failed | Ending::Interrupted) => Error::failed(last, trail),
+            (Some(last), Ending::AllTargetsFailed | Ending::AttemptsExhausted) => {
                 Error::all_targets_failed(last, trail, self.machine.untried())
             }
-            Ending::DeadlineExceeded => deadline_error(&self.machine, trail),
+        };
+        let now = self.world.clock.now();
+        let elapsed = (now - self.book.began()).as_secs_f64();
+        let code = error.class().map_or("internal", FailureClass::as_str);
+        self.finish(code, None, error.trail(), elapsed);
+        error
+    }
+
+    /// The request is over, and those who listen are told so.
+    pub(super) fn finish(&mut self, code: &str, target: Option<&str>, trail: &[Attempt], elapsed: f64) {
+        if std::mem::replace(&mut self.over, true) {
+            return;
         }
+        self.world.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.tell(|| What::RequestEnded {
+            code: code.to_owned(),
+            target: target.map(str::to_owned),
+            attempts: trail.len(),
+            elapsed,
+            cost: crate::types::cost(trail),
+        });
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.over {
+            let elapsed = (self.world.clock.now() - self.book.began()).as_secs_f64();
+            let trail = self.book.take_trail();
+            self.finish("cancelled", None, &trail, elapsed);
+        }
+    }
+}
+
+/// Which of two attempts counts.
+enum Side {
+    First,
+    Second,
+}
+
+/// The first of two attempts to answer; one that fails leaves the race to the other. What counts, and the failure of the
+/// one that does not.
+async fn duel<T>(
+    mut first: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+    mut second: Pin<&mut impl Future<Output = Result<T, Failure>>>,
+) -> (Side, Result<T, Failure>, Option<Failure>) {
+    tokio::select! {
+        biased;
+        result = &mut first => match result {
+            Ok(answer) => (Side::First, Ok(answer), None),
+            Err(failure) => (Side::Second, second.await, Some(failure)),
+        },
+        result = &mut second => match result {
+            Ok(answer) => (Side::Second, Ok(answer), None),
+            Err(failure) => (Side::First, first.await, Some(failure)),
+        },
+    }
+}
+
+enum Raced {
+    /// There was no other.
+    First(Result<Answer, Failure>),
+    /// The first counts; the other failed, or was left.
+    Both(Result<Answer, Failure>, Option<Failure>, Start, Ticket),
+    /// The other counts; the first failed, or was left.
+    Second(Option<Failure>, Start, Ticket, Result<Answer, Failure>),
+}
+
+fn ended(start: Start, ticket: Ticket, result: Result<Answer, Failure>) -> Result<Answered, Failed> {
+    match result {
+        Ok(answer) => Ok(Answered {
+            start,
+            ticket,
+            answer,
+        }),
+        Err(failure) => Err(Failed {
+            start,
+            ticket,
+            failure,
+        }),
+    }
+}
+
+fn no_target(start: Start, ticket: Ticket) -> Failed {
+    Failed {
+        start,
+        ticket,
+        failure: Failure::new(FailureClass::InvalidRequest, Phase::Encode, "no such target"),
+    }
+}
+
+/// An attempt as an event.
+fn told(
+    attempt: &Attempt,
+    skipped: bool,
+    (billing, cost): (crate::types::Billing, crate::types::CostRange),
+) -> What {
+    if skipped {
+        return What::Skipped {
+            target: attempt.target.clone(),
+            code: attempt.code().to_owned(),
+            reason: attempt.reason.clone(),
+            next: attempt.next,
+        };
+    }
+    What::AttemptEnded {
+        target: attempt.target.clone(),
+        key: attempt.key.clone(),
+        code: attempt.code().to_owned(),
+        status: attempt.status,
+        billing,
+        cost,
+        next: attempt.next,
+        reason: attempt.reason.clone(),
+    }
+}
+
+fn not_called(refusal: &Refusal, now: Moment) -> String {
+    match (refusal.by, refusal.until) {
+        (RefusedBy::Parked, None) => format!(
+            "not called: its key was refused ({}) and has not changed since",
+            refusal.class
+        ),
+        (RefusedBy::Parked | RefusedBy::Limited, Some(until)) => format!(
+            "not called: {} before, and to be left alone for {:.1} s more",
+            refusal.class,
+            (until - now).as_secs_f64()
+        ),
+        (_, Some(until)) => format!(
+            "not called: {}; to be asked again in {:.1} s",
+            refusal.why,
+            (until - now).as_secs_f64()
+        ),
+        (_, None) => format!("not called: {}", refusal.why),
     }
 }
 
@@ -273,24 +527,4 @@ fn deadline_error(machine: &Machine, trail: crate::types::Trail) -> Error {
         .find(|sent| *sent != Sent::No)
         .unwrap_or(Sent::No);
     Error::failed(failure, trail)
-}
-
-/// A reply that is none: it says nothing and gives no reason, or the vendor says that generation failed.
-pub(super) fn checked(completion: Completion) -> Result<Completion, Failure> {
-    let raw = completion.finish_raw.as_deref().unwrap_or("none");
-    match completion.finish_reason {
-        Some(FinishReason::Error) => Err(Failure::malformed(format!(
-            "the vendor says generation failed (finish reason {})",
-            Failure::clean(raw)
-        ))),
-        None | Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Other)
-            if !completion.has_content() =>
-        {
-            Err(Failure::malformed(format!(
-                "the reply is empty (finish reason {})",
-                Failure::clean(raw)
-            )))
-        }
-        _ => Ok(completion),
-    }
 }

@@ -1,244 +1,24 @@
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use tokio::time::Sleep;
-
-use super::book::Notes;
-use super::exchange::{broken, timed_out};
-use super::run::{Run, checked};
-use super::world::{PreparedTarget, World};
-use crate::dialect::StreamDecoder;
+use super::attempt::Answer;
+use super::live::{Live, Pumped};
+use super::recovery::Resume;
+use super::run::{Answered, Run};
+use super::ticket::Ticket;
+use crate::config::StreamRecovery;
 use crate::error::{Error, Result};
 use crate::mutant::{self, Mutant};
 use crate::policy::Start;
-use crate::transport::Body;
 use crate::types::{
-    Accumulator, Completion, Delta, Failure, FailureClass, Moment, Phase, Reply, StreamEvent, ToolCallDelta,
+    Completion, Failure, FailureClass, FinishReason, Next, Phase, Reply, Span, StreamEvent, Usage, What,
 };
 
-/// How long token counts are waited for that some vendors send after the terminal marker.
-const TAIL: Duration = Duration::from_secs(2);
-
-/// The live side of a stream: bytes, their decoder, and the timer that watches for silence.
-pub(super) struct Live {
-    world: Arc<World>,
-    /// Its name, for the caller.
-    target: String,
-    body: Body,
-    decoder: StreamDecoder,
-    accumulator: Accumulator,
-    deltas: Vec<Delta>,
-    events: VecDeque<StreamEvent>,
-    start: Start,
-    /// Silence is a failure from then on.
-    limit: Moment,
-    timer: Pin<Box<Sleep>>,
-    /// The caller waits for content. Silence is measured only then: the time it takes over what it got is its own.
-    waited_for: bool,
-    ended: bool,
-}
-
-enum Pumped {
-    Content,
-    Ended,
-}
-
-impl Live {
-    pub(super) fn new(world: &Arc<World>, target: &PreparedTarget, start: &Start, body: Body) -> Self {
-        let limit = start.limits.answer_by;
-        Self {
-            world: Arc::clone(world),
-            target: target.name.clone(),
-            body: if mutant::on(Mutant::StreamLeaks) {
-                mutant::leaky(body)
-            } else {
-                body
-            },
-            decoder: StreamDecoder::new(target.dialect),
-            accumulator: Accumulator::default(),
-            deltas: Vec::new(),
-            events: VecDeque::new(),
-            start: *start,
-            limit,
-            timer: Box::pin(tokio::time::sleep_until(world.clock.instant(limit))),
-            waited_for: true,
-            ended: false,
-        }
-    }
-
-    /// Waits for the first content, or the end of a stream that has none.
-    pub(super) async fn first_content(&mut self, notes: &mut Notes) -> Result<(), Failure> {
-        let pumped = std::future::poll_fn(|cx| self.pump(cx, Phase::FirstContent, notes)).await;
-        notes.usage = self.accumulator.so_far().usage;
-        match pumped? {
-            Pumped::Content => {}
-            Pumped::Ended => {
-                checked(self.accumulator.so_far().clone()).map_err(|failure| Failure {
-                    phase: Phase::FirstContent,
-                    status: notes.status,
-                    ..failure
-                })?;
-            }
-        }
-        if self.accumulator.so_far().has_content() {
-            notes.first_content = Some(self.world.clock.now());
-        }
-        Ok(())
-    }
-
-    /// Reads until there is content, the end, or a failure.
-    fn pump(&mut self, cx: &mut Context<'_>, phase: Phase, notes: &Notes) -> Poll<Result<Pumped, Failure>> {
-        if !self.waited_for {
-            self.waited_for = true;
-            let idle = self.world.clock.now() + self.start.limits.idle;
-            self.watch(idle.min(self.start.limits.deadline));
-        }
-        loop {
-            let result = match self.body.poll_next(cx) {
-                Poll::Ready(Some(Ok(bytes))) => self.decoder.push(&bytes, &mut self.deltas),
-                Poll::Ready(Some(Err(_))) if self.decoder.complete() => self.tail(),
-                Poll::Ready(Some(Err(error))) => Err(broken(&error, phase)),
-                Poll::Ready(None) => {
-                    let finished = self.decoder.finish(&mut self.deltas);
-                    self.ended = finished.is_ok();
-                    finished
-                }
-                Poll::Pending => {
-                    ready!(self.silence(cx));
-                    return Poll::Ready(self.silent(phase, notes));
-                }
-            };
-            if self.decoder.complete() {
-                self.watch(self.limit.min(self.world.clock.now() + TAIL));
-            }
-            if result.is_ok() && !self.ended && self.decoder.finished() {
-                self.ended = true;
-                // The framing's own end mostly came with the marker: reading it lets the connection be used again.
-                let _ = self.body.poll_next(cx);
-            }
-            let content = self.digest(phase);
-            if let Err(mut failure) = result {
-                failure.phase = phase;
-                failure.status = failure.status.or(notes.status);
-                return Poll::Ready(Err(failure));
-            }
-            if self.ended {
-                return Poll::Ready(Ok(Pumped::Ended));
-            }
-            if content {
-                self.waited_for = self.decoder.complete();
-                return Poll::Ready(Ok(Pumped::Content));
-            }
-            // A vendor that sends nothing of worth without a pause is silent too, and never lets the timer have its turn.
-            if self.world.clock.now() >= self.limit {
-                return Poll::Ready(self.silent(phase, notes));
-            }
-        }
-    }
-
-    /// The limit has passed.
-    fn silent(&mut self, phase: Phase, notes: &Notes) -> Result<Pumped, Failure> {
-        if self.decoder.complete() {
-            self.ended = true;
-            return Ok(Pumped::Ended);
-        }
-        let what = match phase {
-            Phase::Stream => "nothing more came",
-            _ => "no content came",
-        };
-        Err(timed_out(phase, &self.world, notes, what))
-    }
-
-    /// The answer is whole: what breaks after its terminal marker takes nothing away.
-    fn tail(&mut self) -> Result<(), Failure> {
-        self.ended = true;
-        Ok(())
-    }
-
-    /// Sets the limit. A timer that would fire too early is left to: moving it at every token is what costs.
-    fn watch(&mut self, limit: Moment) {
-        self.limit = limit;
-        let instant = self.world.clock.instant(limit);
-        if instant < self.timer.deadline() {
-            self.timer.as_mut().reset(instant);
-        }
-    }
-
-    /// Ready once the limit has passed.
-    fn silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        loop {
-            ready!(self.timer.as_mut().poll(cx));
-            if self.world.clock.now() >= self.limit {
-                return Poll::Ready(());
-            }
-            self.timer.as_mut().reset(self.world.clock.instant(self.limit));
-        }
-    }
-
-    /// Turns deltas into events; whether any is content.
-    fn digest(&mut self, phase: Phase) -> bool {
-        let mut content = false;
-        for delta in self.deltas.drain(..) {
-            if delta == Delta::Reset {
-                content = false;
-                if self.accumulator.so_far().has_content() {
-                    // What has not been given yet is void too.
-                    self.events.clear();
-                    // Before the stream is opened, nothing has.
-                    if phase == Phase::Stream && !mutant::on(Mutant::RestartUntold) {
-                        self.events.push_back(StreamEvent::Restart {
-                            target: self.target.clone(),
-                        });
-                    }
-                }
-            }
-            self.accumulator.apply(&delta);
-            // An id alone shows nothing, but is said once: the pieces that follow go without.
-            let tells = matches!(&delta, Delta::ToolCall { id: Some(_), .. });
-            content |= delta.is_content();
-            if mutant::on(Mutant::TextTwice) && matches!(&delta, Delta::Text(_)) {
-                self.events.extend(event(delta.clone()));
-            }
-            if tells || delta.is_content() {
-                self.events.extend(event(delta));
-            }
-        }
-        content
-    }
-}
-
-fn event(delta: Delta) -> Option<StreamEvent> {
-    match delta {
-        Delta::Text(text) => Some(StreamEvent::Text { text }),
-        Delta::Reasoning(reasoning) => Some(StreamEvent::Reasoning { reasoning }),
-        Delta::Refusal(refusal) => Some(StreamEvent::Refusal { refusal }),
-        Delta::ToolCall {
-            index,
-            id,
-            name,
-            arguments,
-            ..
-        } => Some(StreamEvent::ToolCall(ToolCallDelta {
-            index,
-            id,
-            name,
-            arguments,
-        })),
-        Delta::Meta { .. }
-        | Delta::ReasoningBlock(_)
-        | Delta::Usage(_)
-        | Delta::Finish { .. }
-        | Delta::Reset => None,
-    }
-}
-
-/// A stream that has begun. Its first content is there already; what fails now cannot be hidden and comes as
-/// [`ErrorKind::StreamInterrupted`](crate::ErrorKind::StreamInterrupted). Dropping it closes the connection to the
-/// vendor at once.
+/// A stream that has begun. Its first content is there already. What fails now cannot be hidden: by the route's
+/// `stream_recovery` it comes as [`ErrorKind::StreamInterrupted`](crate::ErrorKind::StreamInterrupted), or another
+/// attempt goes on after a `restart` or `continue` event. Dropping it closes the connection to the vendor at once.
 pub struct ChatStream {
     target: String,
     state: State,
@@ -247,15 +27,30 @@ pub struct ChatStream {
 
 enum State {
     Live(Box<Running>),
+    /// Events that came before the break, then whatever the next attempt brings.
+    Recovering(VecDeque<StreamEvent>, Recovery),
     /// Events left to give, then the error, if any.
     Ending(VecDeque<StreamEvent>, Option<Error>),
+}
+
+type Recovery = Pin<Box<dyn Future<Output = Recovered> + Send>>;
+
+struct Recovered {
+    run: Run,
+    resume: Resume,
+    from: String,
+    outcome: Result<Answered>,
 }
 
 struct Running {
     run: Run,
     start: Start,
-    notes: Notes,
+    ticket: Ticket,
     live: Live,
+    /// Where the text of earlier attempts came from.
+    spans: Vec<Span>,
+    /// What they used.
+    usage: Usage,
 }
 
 impl std::fmt::Debug for ChatStream {
@@ -268,20 +63,17 @@ impl std::fmt::Debug for ChatStream {
 }
 
 impl ChatStream {
-    pub(super) fn new(run: Run, start: Start, notes: Notes, live: Live) -> Result<Self> {
-        let target = run
-            .route
-            .targets
-            .get(start.index)
-            .map(|target| target.name.clone())
-            .ok_or_else(|| Error::internal("a stream came from a target that is not in the plan"))?;
+    pub(super) fn new(run: Run, start: Start, ticket: Ticket, live: Live) -> Result<Self> {
+        let target = target_of(&run, &start)?;
         Ok(Self {
             target,
             state: State::Live(Box::new(Running {
                 run,
                 start,
-                notes,
+                ticket,
                 live,
+                spans: Vec::new(),
+                usage: Usage::default(),
             })),
             reply: None,
         })
@@ -320,6 +112,13 @@ impl ChatStream {
                     }
                     return Poll::Ready(event);
                 }
+                State::Recovering(events, recovery) => {
+                    if let Some(event) = events.pop_front() {
+                        return Poll::Ready(Some(Ok(event)));
+                    }
+                    let recovered = ready!(recovery.as_mut().poll(cx));
+                    self.state = self.recovered(recovered);
+                }
                 State::Live(running) => {
                     if let Some(event) = running.live.events.pop_front() {
                         return Poll::Ready(Some(Ok(event)));
@@ -327,8 +126,8 @@ impl ChatStream {
                     let outcome = if running.live.ended {
                         Ok(Pumped::Ended)
                     } else {
-                        let Running { live, notes, .. } = &mut **running;
-                        ready!(live.pump(cx, Phase::Stream, notes))
+                        let Running { live, ticket, .. } = &mut **running;
+                        ready!(live.pump(cx, Phase::Stream, ticket))
                     };
                     match outcome {
                         Ok(Pumped::Content) => {}
@@ -342,48 +141,184 @@ impl ChatStream {
 
     fn end(&mut self, outcome: Result<(), Failure>) {
         let ending = State::Ending(VecDeque::new(), None);
-        let State::Live(running) = std::mem::replace(&mut self.state, ending) else {
-            return;
-        };
-        let Running {
-            mut run,
-            start,
-            mut notes,
-            live,
-        } = *running;
-        let mut events = live.events;
-        let so_far = live.accumulator.so_far();
-        notes.usage = so_far.usage;
-        let outcome = outcome.and_then(|()| checked_end(so_far));
-        let error = match outcome {
-            Ok(()) => match run.reply(&start, notes, live.accumulator.finish()) {
-                Ok(_) if mutant::on(Mutant::NoLastEvent) => None,
-                Ok(reply) => {
-                    events.push_back(StreamEvent::Finish {
-                        reply: Box::new(reply),
-                    });
-                    None
-                }
-                Err(error) => Some(error),
-            },
-            Err(failure) => {
-                run.failed(&start, notes, failure.clone(), true);
-                Some(Error::stream_interrupted(
-                    failure,
-                    // As far as it came: an unfinished call must not look whole.
-                    live.accumulator.so_far().clone(),
-                    run.book.into_trail(),
-                ))
+        if let State::Live(running) = std::mem::replace(&mut self.state, ending) {
+            let outcome = outcome.and_then(|()| checked_end(running.live.so_far()));
+            self.state = match outcome {
+                Ok(()) => running.answered(),
+                Err(failure) => running.broke(failure),
+            };
+        }
+    }
+
+    /// Another attempt has taken over, or none could.
+    fn recovered(&mut self, recovered: Recovered) -> State {
+        let Recovered {
+            run,
+            resume,
+            from,
+            outcome,
+        } = recovered;
+        let (start, ticket, mut live) = match outcome {
+            Ok(Answered {
+                start,
+                ticket,
+                answer: Answer::Stream(live),
+            }) => (start, ticket, *live),
+            Ok(_) => {
+                let error = Error::internal("a stream was asked for, and a whole reply came");
+                return State::Ending(VecDeque::new(), Some(error));
+            }
+            Err(error) => {
+                let failure = error
+                    .failure()
+                    .cloned()
+                    .unwrap_or_else(|| Failure::malformed("the stream broke"));
+                let trail = error.trail().clone();
+                let error = Error::stream_interrupted(failure, resume.partial, trail);
+                return State::Ending(VecDeque::new(), Some(error));
             }
         };
-        self.state = State::Ending(events, error);
+        let to = match target_of(&run, &start) {
+            Ok(target) => target,
+            Err(error) => return State::Ending(VecDeque::new(), Some(error)),
+        };
+        let continues = ticket.notes.continues && !live.voided();
+        let (how, event) = match continues {
+            true => (
+                StreamRecovery::Continue,
+                StreamEvent::Continue { target: to.clone() },
+            ),
+            false => (
+                StreamRecovery::Restart,
+                StreamEvent::Restart { target: to.clone() },
+            ),
+        };
+        live.events.push_front(event);
+        run.tell(|| What::Recovering {
+            how: how.as_str().to_owned(),
+            from,
+            to: to.clone(),
+        });
+        self.target = to;
+        let (spans, usage) = match continues {
+            true => (resume.spans, resume.usage),
+            false => (Vec::new(), Usage::default()),
+        };
+        State::Live(Box::new(Running {
+            run,
+            start,
+            ticket,
+            live,
+            spans,
+            usage,
+        }))
     }
+}
+
+impl Running {
+    /// Where the text so far came from.
+    fn spans_so_far(&mut self) -> Vec<Span> {
+        let mut spans = std::mem::take(&mut self.spans);
+        if self.live.voided() {
+            spans.clear();
+        }
+        let start = spans.last().map_or(0, |span| span.end);
+        let end = self.live.so_far().text.chars().count();
+        if let Ok(target) = target_of(&self.run, &self.start)
+            && end > start
+        {
+            spans.push(Span { target, start, end });
+        }
+        spans
+    }
+
+    fn answered(mut self: Box<Self>) -> State {
+        let continues = self.ticket.notes.continues && !self.live.voided();
+        let spans = match continues {
+            true => self.spans_so_far(),
+            false => Vec::new(),
+        };
+        let Self {
+            run,
+            start,
+            ticket,
+            live,
+            usage,
+            ..
+        } = *self;
+        let mut events = live.events.clone();
+        let mut completion = live.into_completion();
+        if continues {
+            completion.usage = completion.usage.plus(&usage);
+        }
+        let error = match run.reply(&start, ticket, completion, spans) {
+            Ok(_) if mutant::on(Mutant::NoLastEvent) => None,
+            Ok(reply) => {
+                events.push_back(StreamEvent::Finish {
+                    reply: Box::new(reply),
+                });
+                None
+            }
+            Err(error) => Some(error),
+        };
+        State::Ending(events, error)
+    }
+
+    fn broke(mut self: Box<Self>, failure: Failure) -> State {
+        let spans = self.spans_so_far();
+        let Self {
+            mut run,
+            start,
+            ticket,
+            live,
+            usage,
+            ..
+        } = *self;
+        let from = target_of(&run, &start).unwrap_or_default();
+        let used = usage.plus(&ticket.notes.usage);
+        // As far as it came: an unfinished call must not look whole.
+        let partial = live.so_far().clone();
+        let events = live.events;
+        if run.failed(&start, ticket, failure.clone(), true) == Next::Finish {
+            let trail = run.book.take_trail();
+            let elapsed = trail.last().map_or(0.0, |attempt| attempt.ended);
+            run.finish("stream_interrupted", None, &trail, elapsed);
+            let error = Error::stream_interrupted(failure, partial, trail);
+            return State::Ending(events, Some(error));
+        }
+        let resume = Resume {
+            partial: Completion {
+                usage: Usage::default(),
+                ..partial
+            },
+            spans,
+            usage: used,
+            continues: run.recovery == StreamRecovery::Continue,
+        };
+        let recovery = Box::pin(async move {
+            let outcome = run.drive(Some(&resume)).await;
+            Recovered {
+                run,
+                resume,
+                from,
+                outcome,
+            }
+        });
+        State::Recovering(events, recovery)
+    }
+}
+
+fn target_of(run: &Run, start: &Start) -> Result<String> {
+    run.targets
+        .get(start.index)
+        .map(|target| target.name.clone())
+        .ok_or_else(|| Error::internal("a stream came from a target that is not in the plan"))
 }
 
 /// The vendor may say at the very end that generation failed.
 fn checked_end(completion: &Completion) -> Result<(), Failure> {
     match completion.finish_reason {
-        Some(crate::types::FinishReason::Error) => Err(Failure::new(
+        Some(FinishReason::Error) => Err(Failure::new(
             FailureClass::Malformed,
             Phase::Stream,
             format!(

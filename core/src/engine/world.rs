@@ -1,268 +1,278 @@
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use http::HeaderValue;
-use http::header::HeaderName;
-use secrecy::ExposeSecret;
-use url::Origin;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use super::clock::Clock;
-use crate::catalog::{self, Model};
-use crate::config::{Config, KeySource, Route, Target};
-use crate::dialect::{Dialect, dialect};
+use super::keys::{Key, Renewed};
+use super::listeners::Listeners;
+use super::lock;
+use super::targets::{PreparedRoute, PreparedTarget, Providers};
+use crate::budget::{Ledger, Quote};
+use crate::config::{Config, did_you_mean};
 use crate::error::Error;
-use crate::limits::{Gates, KeyId, TargetId};
+use crate::health::{Health, HealthSettings};
+use crate::limits::{Limits, RetryBudget};
 use crate::mutant::{self, Mutant};
-use crate::policy::{PlannedTarget, Rules};
+use crate::policy::{Admission, Asked, HedgeBudget, PlannedTarget};
+use crate::routing;
 use crate::transport::Transport;
-use crate::{routing, secrets};
-
-/// A key as it is sent, bound to the one origin it may go to.
-pub(crate) struct Key {
-    pub(crate) fingerprint: String,
-    pub(crate) header: (HeaderName, HeaderValue),
-    pub(crate) origin: Origin,
-}
-
-struct Slot {
-    source: KeySource,
-    read: Mutex<Option<Arc<Key>>>,
-}
-
-struct Provider {
-    dialect: &'static dyn Dialect,
-    base_url: String,
-    origin: Origin,
-    keys: Vec<Slot>,
-}
-
-/// A target with what every attempt on it needs.
-pub(crate) struct PreparedTarget {
-    pub(crate) id: TargetId,
-    pub(crate) name: String,
-    pub(crate) provider_name: String,
-    pub(crate) model: String,
-    pub(crate) dialect: &'static dyn Dialect,
-    pub(crate) base_url: String,
-    pub(crate) facts: Option<&'static Model>,
-    provider: usize,
-}
-
-/// A route with its targets looked up.
-pub(crate) struct PreparedRoute {
-    pub(crate) targets: Vec<PreparedTarget>,
-    route: Route,
-}
-
-impl PreparedRoute {
-    pub(crate) fn rules(&self, stream: bool) -> Rules {
-        Rules {
-            max_attempts: self.route.max_attempts,
-            rate_limit_wait: self.route.rate_limit_wait,
-            failover_on: self.route.failover_on.clone(),
-            backoff: self.route.backoff.clone(),
-            timeouts: self.route.timeouts.clone(),
-            stream,
-        }
-    }
-}
+use crate::types::{ChatRequest, Event, KeyId, Moment, TargetId, What};
 
 /// What all requests of one client share.
 pub(crate) struct World {
     pub(crate) config: Config,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Clock,
-    pub(crate) seed: Option<u64>,
-    providers: Vec<Provider>,
-    provider_index: HashMap<String, usize>,
+    pub(super) providers: Providers,
+    pub(crate) listeners: Listeners,
+    pub(super) in_flight: AtomicU64,
+    seed: Option<u64>,
+    requests: AtomicU64,
     routes: HashMap<String, Arc<PreparedRoute>>,
-    gates: Mutex<Gates>,
-}
-
-/// A panic elsewhere must not make every later call fail: the guarded values are whole between statements.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Every target there has been, by its number.
+    known: Mutex<BTreeMap<TargetId, Arc<PreparedTarget>>>,
+    admission: Mutex<Admission>,
 }
 
 impl World {
     pub(crate) fn new(config: Config, transport: Arc<dyn Transport>, seed: Option<u64>) -> Self {
-        let mut providers = Vec::with_capacity(config.providers.len());
-        let mut provider_index = HashMap::new();
-        for (name, provider) in &config.providers {
-            provider_index.insert(name.clone(), providers.len());
-            providers.push(Provider {
-                dialect: dialect(provider.dialect),
-                base_url: provider.base_url.as_str().trim_end_matches('/').to_owned(),
-                origin: provider.base_url.origin(),
-                keys: provider
-                    .keys
-                    .iter()
-                    .map(|source| Slot {
-                        source: source.clone(),
-                        read: Mutex::new(None),
-                    })
-                    .collect(),
-            });
-        }
+        let providers = Providers::new(&config);
+        let fixed = seed.unwrap_or_else(|| fastrand::u64(..));
+        let mut admission = Admission {
+            health: Health::new(HealthSettings::default(), fixed),
+            limits: Limits::new(fixed),
+            retries: RetryBudget::new(),
+            hedges: HedgeBudget::default(),
+            ledger: Ledger::default(),
+        };
+        providers.register(&config, &mut admission);
         let mut world = Self {
             transport,
             clock: Clock::start(),
+            listeners: Listeners::default(),
+            in_flight: AtomicU64::new(0),
             seed,
-            providers,
-            provider_index,
+            requests: AtomicU64::new(0),
             routes: HashMap::new(),
-            gates: Mutex::default(),
+            known: Mutex::default(),
+            admission: Mutex::new(admission),
+            providers,
             config,
         };
-        let routes = world
-            .config
-            .routes
-            .iter()
-            .map(|(name, route)| (name.clone(), Arc::new(world.prepare(route.clone()))))
-            .collect();
-        world.routes = routes;
+        let routes = (0..).zip(&world.config.routes).map(|(id, (name, route))| {
+            let route = world.providers.route(route.clone(), Some(id));
+            (name.clone(), Arc::new(world.known(route)))
+        });
+        world.routes = routes.collect();
         world
     }
 
-    fn prepare(&self, route: Route) -> PreparedRoute {
-        let targets = route
-            .targets
-            .iter()
-            .filter_map(|target| self.prepare_target(target))
-            .collect();
-        PreparedRoute { targets, route }
+    /// Makes the targets of a route known.
+    fn known(&self, route: PreparedRoute) -> PreparedRoute {
+        let mut known = lock(&self.known);
+        for target in &route.targets {
+            if !known.contains_key(&target.id) {
+                known.insert(target.id, Arc::clone(target));
+                lock(&self.admission)
+                    .health
+                    .register(self.providers.place(target));
+            }
+        }
+        drop(known);
+        route
     }
 
-    fn prepare_target(&self, target: &Target) -> Option<PreparedTarget> {
-        let index = *self.provider_index.get(&target.provider)?;
-        let provider = self.providers.get(index)?;
-        let name = target.to_string();
-        let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        Some(PreparedTarget {
-            id: TargetId(hasher.finish()),
-            name,
-            provider_name: target.provider.clone(),
-            model: target.model.clone(),
-            dialect: provider.dialect,
-            base_url: provider.base_url.clone(),
-            facts: catalog::model(&target.provider, &target.model),
-            provider: index,
-        })
+    /// The number of a request that begins, from 1, and a seed of its own.
+    pub(super) fn number(&self) -> (u64, u64) {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
+        let seed = self
+            .seed
+            .filter(|_| !mutant::on(Mutant::JitterUnseeded))
+            .map_or_else(
+                || fastrand::u64(..),
+                |seed| seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            );
+        (number, seed)
     }
 
     pub(crate) fn route(&self, name: Option<&str>) -> Result<Arc<PreparedRoute>, Error> {
         if let Some(route) = self.routes.get(name.unwrap_or("default")) {
             return Ok(Arc::clone(route));
         }
-        Ok(Arc::new(self.prepare(routing::route(&self.config, name)?)))
+        let route = self.providers.route(routing::route(&self.config, name)?, None);
+        Ok(Arc::new(self.known(route)))
     }
 
-    pub(crate) fn plan(&self, route: &PreparedRoute) -> Vec<PlannedTarget> {
-        route
+    /// The targets of a request, in the order they are called.
+    pub(super) fn plan(
+        &self,
+        route: &PreparedRoute,
+        request: &ChatRequest,
+        seed: u64,
+    ) -> (Vec<PlannedTarget>, Vec<Arc<PreparedTarget>>) {
+        let bytes = routing::prompt_bytes(request);
+        let estimate = routing::estimate(request, bytes);
+        let planned: Vec<PlannedTarget> = route
             .targets
             .iter()
-            .map(|target| PlannedTarget {
+            .enumerate()
+            .map(|(place, target)| PlannedTarget {
                 target: target.id,
-                keys: self.usable_keys(target.provider),
+                keys: self.usable_keys(target),
                 window: target.facts.and_then(|facts| facts.context_window),
+                domains: target.domains.clone(),
+                estimate,
+                quote: Quote::new(target.facts, bytes, request.max_tokens, target.stops),
+                spill: place > 0,
             })
-            .collect()
-    }
-
-    fn usable_keys(&self, provider: usize) -> Vec<KeyId> {
-        let Some(found) = self.providers.get(provider) else {
-            return Vec::new();
-        };
-        if found.keys.is_empty() {
-            return vec![KeyId { provider, key: 0 }];
+            .collect();
+        if planned.len() < 2 {
+            return (planned, route.targets.clone());
         }
-        (0..found.keys.len())
-            .map(|key| KeyId { provider, key })
-            .filter(|id| self.key(*id).is_some_and(|key| key.is_ok()))
-            .collect()
+        let now = self.clock.now();
+        let places: Vec<routing::Place> = self.decide(|admission| {
+            let health = &admission.health;
+            planned
+                .iter()
+                .map(|planned| routing::Place {
+                    standing: health.peek(planned.target, false, now).ok(),
+                    suspect: health.suspect(planned.target, now),
+                })
+                .collect()
+        });
+        let mut rng = fastrand::Rng::with_seed(seed.rotate_left(32));
+        let order = routing::order(&places, || rng.f64());
+        if order.iter().copied().eq(0..planned.len()) {
+            return (planned, route.targets.clone());
+        }
+        let targets = order
+            .iter()
+            .filter_map(|index| route.targets.get(*index).cloned())
+            .collect();
+        let planned = order
+            .iter()
+            .filter_map(|index| planned.get(*index).cloned())
+            .collect();
+        (planned, targets)
     }
 
-    /// A key, read once and kept; None for a provider that has none. An unreadable one is looked for anew each time,
-    /// since the variable may be set later.
+    fn usable_keys(&self, target: &PreparedTarget) -> Vec<KeyId> {
+        self.providers
+            .get(target.provider)
+            .map(|provider| provider.pool.usable())
+            .unwrap_or_default()
+    }
+
+    /// A key, read once and kept; None for a provider that has none.
     pub(crate) fn key(&self, id: KeyId) -> Option<Result<Arc<Key>, String>> {
         let id = if mutant::on(Mutant::OneKeyForAll) {
             KeyId::default()
         } else {
             id
         };
-        let provider = self.providers.get(id.provider)?;
-        let slot = provider.keys.get(id.key)?;
-        let mut read = lock(&slot.read);
-        if let Some(key) = &*read {
-            return Some(Ok(Arc::clone(key)));
-        }
-        let key = read_key(provider, &slot.source);
-        if let Ok(key) = &key {
-            *read = Some(Arc::clone(key));
-        }
-        Some(key)
+        self.providers.get(id.provider)?.pool.key(id.key)
     }
 
-    /// Reads the source of a key again of which the secret with the fingerprint `refused` was refused. True when the
-    /// key holds another secret now, whoever noticed first: calls that began with the old one end after it was replaced.
-    pub(crate) fn renew(&self, id: KeyId, refused: Option<&str>) -> bool {
+    /// What may be shown of a key.
+    pub(super) fn fingerprint(&self, id: KeyId) -> Option<String> {
+        Some(self.key(id)?.ok()?.fingerprint.clone())
+    }
+
+    /// Whether a key whose secret was refused holds another one now.
+    pub(super) fn renew(&self, id: KeyId, refused: Option<&str>) -> bool {
         let Some(provider) = self.providers.get(id.provider) else {
             return false;
         };
-        let Some(slot) = provider.keys.get(id.key) else {
-            return false;
-        };
-        let Ok(key) = read_key(provider, &slot.source) else {
-            return false;
-        };
-        if refused == Some(key.fingerprint.as_str()) {
-            return false;
+        match provider.pool.renew(id.key, refused) {
+            Renewed::No => false,
+            Renewed::Before => true,
+            Renewed::Now => {
+                let now = self.clock.now();
+                self.decide(|admission| admission.limits.renewed(id, now));
+                self.tell(None, || What::KeyRenewed {
+                    provider: provider.name.clone(),
+                    key: self.fingerprint(id),
+                });
+                true
+            }
         }
-        let mut read = lock(&slot.read);
-        let known = read
-            .as_ref()
-            .is_some_and(|old| old.fingerprint == key.fingerprint);
-        *read = Some(key);
-        drop(read);
-        if !known {
-            self.gates().renewed(id);
-        }
-        true
     }
 
     /// Why a target's keys cannot be used: what reading each of them said.
-    pub(crate) fn missing_keys(&self, target: &PreparedTarget) -> String {
-        let Some(provider) = self.providers.get(target.provider) else {
-            return String::new();
-        };
-        let problems: Vec<String> = (0..provider.keys.len())
-            .filter_map(|key| {
-                self.key(KeyId {
-                    provider: target.provider,
-                    key,
-                })?
-                .err()
-            })
-            .collect();
+    pub(super) fn missing_keys(&self, target: &PreparedTarget) -> String {
+        let problems = self
+            .providers
+            .get(target.provider)
+            .map(|provider| provider.pool.problems())
+            .unwrap_or_default();
         format!("no key: {}", problems.join("; "))
     }
 
-    pub(crate) fn gates(&self) -> MutexGuard<'_, Gates> {
-        lock(&self.gates)
+    /// Looks at, or changes, what all requests know together; then tells what has changed. Never call a client's own
+    /// code inside.
+    pub(super) fn decide<T>(&self, act: impl FnOnce(&mut Admission) -> T) -> T {
+        let mut admission = lock(&self.admission);
+        let result = act(&mut admission);
+        let health = admission.health.drain_changes();
+        let limits = admission.limits.drain_changes();
+        drop(admission);
+        if !health.is_empty() || !limits.is_empty() {
+            self.announce(&health, &limits);
+        }
+        result
     }
-}
 
-fn read_key(provider: &Provider, source: &KeySource) -> Result<Arc<Key>, String> {
-    let secret = secrets::resolve(source)?;
-    let (name, prefix) = provider.dialect.auth();
-    let mut value = HeaderValue::from_str(&format!("{prefix}{}", secret.expose_secret()))
-        .map_err(|_| "the key holds a character that no header takes".to_owned())?;
-    value.set_sensitive(true);
-    Ok(Arc::new(Key {
-        fingerprint: secrets::fingerprint(&secret),
-        header: (HeaderName::from_static(name), value),
-        origin: provider.origin.clone(),
-    }))
+    /// Tells those who listen.
+    pub(super) fn tell(&self, request: Option<u64>, what: impl FnOnce() -> What) {
+        self.listeners.tell(|| Event {
+            at: self.clock.now().since_start().as_secs_f64(),
+            request,
+            what: what(),
+        });
+    }
+
+    /// Does what the operator says to the targets of a name.
+    pub(crate) fn operate(
+        &self,
+        name: &str,
+        act: impl FnOnce(&mut Health, &str, Moment) -> usize,
+    ) -> Result<usize, Error> {
+        let now = self.clock.now();
+        match self.decide(|admission| act(&mut admission.health, name, now)) {
+            0 => {
+                let targets = self.targets();
+                let names = targets.iter().map(|target| target.name.as_str());
+                let near = did_you_mean(name, names.clone())
+                    .unwrap_or_else(|| format!("known: {}", names.collect::<Vec<_>>().join(", ")));
+                Err(Error::invalid_request(format!(
+                    "no target or provider is named \"{name}\"; {near}"
+                )))
+            }
+            count => Ok(count),
+        }
+    }
+
+    /// The target of a number.
+    pub(super) fn target(&self, id: TargetId) -> Option<Arc<PreparedTarget>> {
+        lock(&self.known).get(&id).cloned()
+    }
+
+    /// Every target there has been, by name.
+    pub(super) fn targets(&self) -> Vec<Arc<PreparedTarget>> {
+        let mut targets: Vec<_> = lock(&self.known).values().cloned().collect();
+        targets.sort_by(|one, two| one.name.cmp(&two.name));
+        targets
+    }
+
+    /// What would be asked of a target for a request of nothing.
+    pub(super) fn asked<'a>(&self, planned: &'a PlannedTarget, alone: bool) -> Asked<'a> {
+        Asked {
+            planned,
+            spent: &[],
+            only: None,
+            alone,
+            last_resort: false,
+            expires: self.clock.now(),
+        }
+    }
 }

@@ -1,220 +1,199 @@
-//! What is known to be left of a key. Pure: time is passed in.
+//! What is known to be left of every key, and which may be used now. Pure: time is passed in, and nothing is sent.
+//!
+//! - Gates ([`Gates`]): what a failure closed, by key, account, target, or account and target.
+//! - Rates: requests and tokens in a period, by account and target, from the config and from reply headers; reserved before
+//!   sending, settled after. Where no limit is known, a pace is found after the first refusal.
+//! - Concurrency, by target.
+//! - The ramp of a target that takes over for another.
+//! - [`RetryBudget`]: how much is spent on second tries, process-wide.
 
-use std::collections::HashMap;
-use std::time::Duration;
+mod bucket;
+mod concurrency;
+mod cubic;
+mod gates;
+mod meter;
+mod pace;
+mod pool;
+mod retry;
+mod spill;
+#[cfg(test)]
+mod tests;
 
-use crate::mutant::{self, Mutant};
-use crate::types::{Failure, FailureClass, Moment};
+pub use gates::{Gate, Gates};
+pub use pool::Limits;
+pub use retry::{Draw, RetryBudget};
+
 pub use crate::types::{KeyId, TargetId};
 
-/// How long a rate-limited key rests when the vendor named no time.
-const REST: Duration = Duration::from_secs(1);
-/// How long a key without money or quota rests when the vendor named no time: such limits clear by hand or by the day,
-/// and a try that is refused costs nothing.
-const QUOTA_REST: Duration = Duration::from_secs(600);
-/// How long a target whose model the vendor does not know is passed over.
-const MODEL_REST: Duration = Duration::from_secs(3600);
+use crate::types::{Estimate, FailureClass, GroupId, Moment, Usage};
 
-/// Why something must not be used now.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Gate {
-    /// The class that closed it.
-    pub class: FailureClass,
-    /// The status that came with it.
-    pub status: Option<u16>,
-    /// When it opens again; None: not by waiting.
-    pub until: Option<Moment>,
+/// A key of the pool.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KeySpec {
+    /// Which.
+    pub key: KeyId,
+    /// The account it belongs to: its keys share their limits, so turning from one to another gains nothing.
+    pub group: GroupId,
+    /// Its share of the work beside other keys with as much left. Default elsewhere is 1; what is not above 0 counts as
+    /// the least.
+    pub weight: f64,
 }
 
-impl Gate {
-    /// Orders gates by when they open; one that never opens by waiting is later than any.
-    fn opens(&self) -> (bool, Option<Moment>) {
-        (self.until.is_none(), self.until)
-    }
+/// What a request asks for before it is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Take<'a> {
+    /// The target it goes to.
+    pub target: TargetId,
+    /// The keys it may use, in order of preference.
+    pub keys: &'a [KeyId],
+    /// Those of them it has used up.
+    pub spent: &'a [KeyId],
+    /// What it is thought to use. What is more than a whole limit takes the whole limit.
+    pub estimate: Estimate,
+    /// The target is not the first of its plan, and takes over for one that is.
+    pub spill: bool,
+    /// Only this key will do, `spent` or not.
+    pub only: Option<KeyId>,
 }
 
-fn close<K: Eq + std::hash::Hash>(gates: &mut HashMap<K, Gate>, at: K, gate: Gate) {
-    let old = gates.entry(at).or_insert_with(|| gate.clone());
-    if gate.opens() > old.opens() {
-        *old = gate;
-    }
+/// Permission to send one request with one key: all it needs is reserved. Give it back to [`Limits::settle`] exactly
+/// once, whatever happens; until then its reservation stands and its place is taken.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "its reservation stands until it is settled"]
+pub struct Slot {
+    id: u64,
+    key: KeyId,
+    group: GroupId,
+    target: TargetId,
+    estimate: Estimate,
 }
 
-/// The closed gates of one client. A bad key never closes a model, and a missing model never closes a key.
-#[derive(Debug, Default)]
-pub struct Gates {
-    keys: HashMap<KeyId, Gate>,
-    /// Rate limits are kept by model as well as key, since vendors count each model apart.
-    limits: HashMap<(KeyId, TargetId), Gate>,
-    targets: HashMap<TargetId, Gate>,
-}
-
-impl Gates {
-    /// Why `target` cannot be called with `key` now; None when it can.
+impl Slot {
+    /// The key to send with.
     #[must_use]
-    pub fn closed(&self, target: TargetId, key: KeyId, now: Moment) -> Option<&Gate> {
-        if self.keys.is_empty() && self.limits.is_empty() && self.targets.is_empty() {
-            return None;
-        }
-        let gates = [
-            self.keys.get(&key),
-            self.limits.get(&(key, target)),
-            self.targets.get(&target),
-        ];
-        gates
-            .into_iter()
-            .flatten()
-            .filter(|gate| gate.until.is_none_or(|until| until > now))
-            // The one that opens last decides.
-            .max_by_key(|gate| gate.opens())
+    pub const fn key(&self) -> KeyId {
+        self.key
     }
 
-    /// Takes note of a failure of `target` with `key`. Requests end in any order, so a gate is never opened earlier by
-    /// one that was told less. Gates that have opened are forgotten.
-    pub fn note(&mut self, target: TargetId, key: KeyId, failure: &Failure, now: Moment) {
-        let gate = |until| Gate {
-            class: failure.class,
-            status: failure.status,
-            until,
-        };
-        let closed = |gate: &Gate| gate.until.is_none_or(|until| until > now);
-        self.limits.retain(|_, gate| closed(gate));
-        self.targets.retain(|_, gate| closed(gate));
-        match failure.class {
-            FailureClass::Authentication if mutant::on(Mutant::RefusedKeyKept) => {}
-            FailureClass::RateLimited if mutant::on(Mutant::WaitForgotten) => {}
-            FailureClass::RateLimited if mutant::on(Mutant::GateForGood) => {
-                close(&mut self.limits, (key, target), gate(None));
-            }
-            FailureClass::RateLimited => {
-                let rest = failure.retry_after.unwrap_or(REST);
-                close(&mut self.limits, (key, target), gate(Some(now + rest)));
-            }
-            FailureClass::QuotaExhausted => {
-                let rest = failure.retry_after.unwrap_or(QUOTA_REST);
-                close(&mut self.keys, key, gate(Some(now + rest)));
-            }
-            FailureClass::Authentication => close(&mut self.keys, key, gate(None)),
-            FailureClass::ModelNotFound => {
-                close(&mut self.targets, target, gate(Some(now + MODEL_REST)));
-            }
-            _ => {}
-        }
+    /// The target to send to.
+    #[must_use]
+    pub const fn target(&self) -> TargetId {
+        self.target
     }
 
-    /// `key` holds another secret now: what was known of the old one is void.
-    pub fn renewed(&mut self, key: KeyId) {
-        self.keys.remove(&key);
-        self.limits.retain(|(id, _), _| *id != key);
+    /// What was reserved, besides one request and one place.
+    #[must_use]
+    pub const fn estimate(&self) -> Estimate {
+        self.estimate
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::Phase;
+/// What holds a request back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockedBy {
+    /// The key, its account or the target is closed: authentication, money, or a model the vendor does not know.
+    Parked,
+    /// The vendor said to wait.
+    Limited,
+    /// Our own count says that the limit is reached.
+    Paced,
+    /// As many requests as the target takes are in flight. Its gate has no time: a place comes free when one ends.
+    Busy,
+    /// The target takes over for another, and grows gently.
+    Spill,
+    /// No key is left to try.
+    NoKey,
+}
 
-    const KEY: KeyId = KeyId { provider: 0, key: 0 };
-    const OTHER: KeyId = KeyId { provider: 0, key: 1 };
+/// Why nothing may be sent now: of all keys, the one that would be open first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Blocked {
+    /// The key; None where no key is left.
+    pub key: Option<KeyId>,
+    /// Its gate. For what is our own doing the class is `rate_limited` (`overloaded` for [`BlockedBy::Busy`]) and there is no
+    /// status.
+    pub gate: Gate,
+    /// What holds it.
+    pub why: BlockedBy,
+}
 
-    fn at(seconds: u64) -> Moment {
-        Moment::new(Duration::from_secs(seconds))
-    }
+/// How a slot's request ended, as far as limits care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// It was never sent: the request and its tokens are given back.
+    Unsent,
+    /// The vendor answered; the tokens are put right when their usage was reported, and stay as reserved when not.
+    Used(Usage),
+    /// It may have been sent, and nobody knows what it used: the reservation stays.
+    Unknown,
+}
 
-    fn failure(class: FailureClass, retry_after: Option<u64>) -> Failure {
-        let mut failure = Failure::new(class, Phase::Head, "");
-        failure.retry_after = retry_after.map(Duration::from_secs);
-        failure
-    }
+/// What is known of one key at one target.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Headroom {
+    /// Requests that may be sent at once, by the tightest limit known; None: none is known.
+    pub requests_left: Option<u64>,
+    /// That limit, requests in its period.
+    pub requests_limit: Option<u64>,
+    /// Tokens that may be used at once, by the tightest limit known; None: none is known.
+    pub tokens_left: Option<u64>,
+    /// That limit, tokens in its period.
+    pub tokens_limit: Option<u64>,
+    /// What closes it.
+    pub parked: Option<Gate>,
+    /// Requests to the target in flight, with any key.
+    pub in_flight: u32,
+    /// Most of them at once; None: no limit.
+    pub concurrency: Option<u32>,
+}
 
-    #[test]
-    fn each_class_closes_its_own_scope() {
-        // (class, retry-after, same target and key, same key other target, same target other key) closed 2 s later
-        let cases = [
-            (FailureClass::RateLimited, Some(5), true, false, false),
-            (FailureClass::RateLimited, None, false, false, false),
-            (FailureClass::QuotaExhausted, None, true, true, false),
-            (FailureClass::Authentication, None, true, true, false),
-            (FailureClass::ModelNotFound, None, true, false, true),
-            (FailureClass::Server, None, false, false, false),
-        ];
-        for (class, retry_after, same, other_target, other_key) in cases {
-            let mut gates = Gates::default();
-            gates.note(TargetId(7), KEY, &failure(class, retry_after), at(0));
-            assert_eq!(gates.closed(TargetId(7), KEY, at(2)).is_some(), same, "{class}");
-            assert_eq!(
-                gates.closed(TargetId(8), KEY, at(2)).is_some(),
-                other_target,
-                "{class}"
-            );
-            assert_eq!(
-                gates.closed(TargetId(7), OTHER, at(2)).is_some(),
-                other_key,
-                "{class}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_gate_is_not_opened_earlier_by_a_later_word() {
-        // (first, then, closed until; None: not by waiting)
-        let long = failure(FailureClass::RateLimited, Some(60));
-        let short = failure(FailureClass::RateLimited, None);
-        let refused = failure(FailureClass::Authentication, None);
-        let quota = failure(FailureClass::QuotaExhausted, Some(60));
-        for (first, then, until) in [
-            (&long, &short, Some(at(60))),
-            (&short, &long, Some(at(60))),
-            (&refused, &quota, None),
-            (&quota, &refused, None),
-        ] {
-            let mut gates = Gates::default();
-            gates.note(TargetId(0), KEY, first, at(0));
-            gates.note(TargetId(0), KEY, then, at(0));
-            assert_eq!(gates.closed(TargetId(0), KEY, at(0)).unwrap().until, until);
-        }
-    }
-
-    #[test]
-    fn gates_that_have_opened_are_forgotten() {
-        let mut gates = Gates::default();
-        for target in 0..100 {
-            let now = at(target * 10_000);
-            gates.note(
-                TargetId(target),
-                KEY,
-                &failure(FailureClass::RateLimited, None),
-                now,
-            );
-            gates.note(
-                TargetId(target),
-                KEY,
-                &failure(FailureClass::ModelNotFound, None),
-                now,
-            );
-        }
-        assert_eq!((gates.limits.len(), gates.targets.len()), (1, 1));
-    }
-
-    #[test]
-    fn a_gate_opens_at_its_time_and_a_renewed_key_at_once() {
-        let mut gates = Gates::default();
-        gates.note(
-            TargetId(0),
-            KEY,
-            &failure(FailureClass::RateLimited, Some(5)),
-            at(10),
-        );
-        assert!(gates.closed(TargetId(0), KEY, at(14)).is_some());
-        assert!(gates.closed(TargetId(0), KEY, at(15)).is_none());
-        gates.note(
-            TargetId(0),
-            KEY,
-            &failure(FailureClass::Authentication, None),
-            at(10),
-        );
-        assert!(gates.closed(TargetId(0), KEY, at(1_000_000)).is_some());
-        gates.renewed(KEY);
-        assert!(gates.closed(TargetId(0), KEY, at(11)).is_none());
-    }
+/// Something that changed and that a person may want to know.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LimitChange {
+    /// A key is not used until then; None: until it holds another secret.
+    KeyParked {
+        /// Which.
+        key: KeyId,
+        /// The class that closed it.
+        class: FailureClass,
+        /// The status that came with it.
+        status: Option<u16>,
+        /// Until when.
+        until: Option<Moment>,
+    },
+    /// A parked key is used again.
+    KeyOpened {
+        /// Which.
+        key: KeyId,
+    },
+    /// The vendor limits an account at a target.
+    GroupLimited {
+        /// Whose.
+        group: GroupId,
+        /// Where.
+        target: TargetId,
+        /// Until when.
+        until: Moment,
+    },
+    /// The vendor does not know a target's model.
+    TargetParked {
+        /// Which.
+        target: TargetId,
+        /// The status that came with it.
+        status: Option<u16>,
+        /// Until when.
+        until: Option<Moment>,
+    },
+    /// A target is sent no more than this at once.
+    ConcurrencyLimited {
+        /// Which.
+        target: TargetId,
+        /// The limit.
+        limit: u32,
+    },
+    /// A target's learned limit on requests at once bound nothing any more, and is dropped.
+    ConcurrencyFreed {
+        /// Which.
+        target: TargetId,
+    },
 }

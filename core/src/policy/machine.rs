@@ -1,134 +1,27 @@
 use std::time::Duration;
 
+use super::admission::{Admission, Asked, Permit, PlannedTarget, Refusal, RefusedBy};
 use super::backoff::full_jitter;
-use super::table::{Again, GoOn, row};
-use crate::config::{Backoff, Timeouts};
-use crate::limits::{Gate, Gates, KeyId, TargetId};
+use super::step::{Ending, Limits, Rules, Start, Step, Verdict};
+use super::table::{Again, GoOn, Row, row};
+use crate::budget::Quote;
+use crate::limits::{Draw, Take};
 use crate::mutant::{self, Mutant};
-use crate::types::{Failure, FailureClass, Moment, Next, Phase, Sent};
+use crate::types::{Failure, FailureClass, KeyId, Moment, Next, Phase, Sent};
 
-/// One target of a plan, as the machine needs it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PlannedTarget {
-    /// The client's number for the target.
-    pub target: TargetId,
-    /// The keys that may be used, in order of preference. Empty: no usable key, see [`Refusal::NoKey`].
-    pub keys: Vec<KeyId>,
-    /// Tokens its model's window holds, when known.
-    pub window: Option<u64>,
-}
-
-/// What a route allows.
-#[derive(Debug, Clone)]
-pub struct Rules {
-    /// Most attempts that are sent.
-    pub max_attempts: u32,
-    /// Longest wait for a rate-limited target when nothing else is left.
-    pub rate_limit_wait: Duration,
-    /// Classes that go on though by default they do not.
-    pub failover_on: Vec<FailureClass>,
-    /// Waits before the same target again.
-    pub backoff: Backoff,
-    /// Timers.
-    pub timeouts: Timeouts,
-    /// Whether the answer is streamed.
-    pub stream: bool,
-}
-
-/// When an attempt must have shown something.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Making the connection.
-    pub connect: Duration,
-    /// The first content (streams) or the whole reply (calls) must be there by then: the attempt's slice.
-    pub answer_by: Moment,
-    /// Longest silence between two pieces of content.
-    pub idle: Duration,
-    /// The whole request ends then.
-    pub deadline: Moment,
-}
-
-/// An attempt to make now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Start {
-    /// Index into the plan.
-    pub index: usize,
-    /// The client's number for the target.
-    pub target: TargetId,
-    /// The key to use.
-    pub key: KeyId,
-    /// Its timers.
-    pub limits: Limits,
-}
-
-/// Why a target is not called.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Refusal {
-    /// None of the provider's keys was found.
-    NoKey,
-    /// The key, or the target, is known not to work now.
-    Closed {
-        /// The key that would open first.
-        key: KeyId,
-        /// What closes it.
-        gate: Gate,
-    },
-}
-
-/// What to do now.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// Make an attempt.
-    Start(Start),
-    /// Do not call this target: book the refusal and tell [`Machine::refused`].
-    Refuse {
-        /// Index into the plan.
-        index: usize,
-        /// The client's number for the target.
-        target: TargetId,
-        /// Why.
-        refusal: Refusal,
-    },
-    /// Nothing before then.
-    Wait(Moment),
-    /// The request is over.
-    Finish(Ending),
-}
-
-/// How a request that got no answer ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// The last failure's class ends it.
-    Failed,
-    /// Every target was tried.
-    AllTargetsFailed,
-    /// The deadline passed with targets left.
-    DeadlineExceeded,
-    /// Attempts ran out with targets left.
-    AttemptsExhausted,
-    /// The stream broke after content had reached the caller.
-    Interrupted,
-}
-
-/// What was decided after a failure, for the trail.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Verdict {
-    /// What comes next.
-    pub next: Next,
-    /// Why.
-    pub reason: &'static str,
-    /// How long it is waited for.
-    pub wait: Duration,
-}
+/// When a place is asked for again that no time is known for.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 #[derive(Debug, Clone, Default)]
-struct TargetState {
+pub(super) struct TargetState {
     /// It was sent to, or refused.
-    seen: bool,
+    pub(super) seen: bool,
     /// Its at-once retry is used.
     repeated: bool,
     /// Its waited-for retry is used.
     came_back: bool,
+    /// Its breaker refused it, and it has not been called.
+    shut: bool,
     /// Keys spent in this request.
     spent: Vec<KeyId>,
     /// It may be called again then.
@@ -138,30 +31,40 @@ struct TargetState {
 #[derive(Debug, Clone, Copy)]
 struct Comeback {
     at: Moment,
-    key: KeyId,
-    /// The wait is the vendor's, so `rate_limit_wait` bounds it; a mere backoff is bounded by its own cap.
+    key: Option<KeyId>,
+    /// The wait is the vendor's, or for a place, so `rate_limit_wait` bounds it; a mere backoff is bounded by its own cap.
     asked: bool,
+    /// It is a retry, which the retry budget pays for; else it is the first call, waited for.
+    retry: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Cursor {
     /// Call the target at this index, with any key that is open.
     Target(usize),
-    /// Call it again with this key, not before then.
-    Again(usize, KeyId, Moment),
+    /// Call it again, not before then.
+    Again(usize, Comeback),
+    /// Call one whose breaker is open, since nothing else is left.
+    LastResort,
     Over(Ending),
 }
 
 /// The machine of one request.
 #[derive(Debug)]
 pub struct Machine {
-    plan: Vec<PlannedTarget>,
-    rules: Rules,
-    states: Vec<TargetState>,
+    pub(super) plan: Vec<PlannedTarget>,
+    pub(super) rules: Rules,
+    pub(super) states: Vec<TargetState>,
     deadline: Moment,
-    sent: u32,
+    pub(super) sent: u32,
     rng: fastrand::Rng,
     cursor: Cursor,
+    /// When it began to wait.
+    waiting: Option<Moment>,
+    /// The next attempt was paid from the retry budget.
+    paid: bool,
+    /// Content had reached the caller before the last failure.
+    delivered: bool,
 }
 
 impl Machine {
@@ -181,6 +84,9 @@ impl Machine {
             sent: 0,
             rng: fastrand::Rng::with_seed(seed),
             cursor,
+            waiting: None,
+            paid: false,
+            delivered: false,
         }
     }
 
@@ -197,98 +103,126 @@ impl Machine {
     }
 
     /// What to do now.
-    pub fn next(&mut self, now: Moment, gates: &Gates) -> Step {
+    pub fn next(&mut self, now: Moment, admission: &mut Admission) -> Step {
         match self.cursor {
             Cursor::Over(ending) => Step::Finish(ending),
             _ if now >= self.deadline => self.finish(Ending::DeadlineExceeded),
             _ if self.sent >= self.rules.max_attempts && !mutant::on(Mutant::AttemptsUncounted) => {
                 self.finish(Ending::AttemptsExhausted)
             }
-            Cursor::Again(_, _, at) if at > now => Step::Wait(at),
-            // Another request may have been told to keep away meanwhile.
-            Cursor::Again(index, key, _) => match gates.closed(self.target(index), key, now) {
-                None => self.start(index, key, now),
-                Some(gate) => self.refuse(
-                    index,
-                    Refusal::Closed {
-                        key,
-                        gate: gate.clone(),
-                    },
-                ),
+            Cursor::Again(_, comeback) if comeback.at > now => Step::Wait(comeback.at),
+            Cursor::Again(index, comeback) => self.call_again(index, comeback, now, admission),
+            Cursor::Target(index) => match self.ask(index, None, false, now, admission) {
+                Ok(permit) => self.start(index, permit, now),
+                Err(refusal) => Step::Refuse { index, refusal },
             },
-            Cursor::Target(index) => match self.choose(index, now, gates) {
-                Ok(key) => self.start(index, key, now),
-                Err(refusal) => self.refuse(index, refusal),
-            },
+            Cursor::LastResort => {
+                while let Some(index) = self.states.iter().position(|state| state.shut) {
+                    if let Some(state) = self.states.get_mut(index) {
+                        state.shut = false;
+                    }
+                    if let Ok(permit) = self.ask(index, None, true, now, admission) {
+                        return self.start(index, permit, now);
+                    }
+                }
+                self.finish(Ending::AllTargetsFailed)
+            }
         }
     }
 
-    fn target(&self, index: usize) -> TargetId {
-        self.plan
-            .get(index)
-            .map_or_else(TargetId::default, |planned| planned.target)
+    /// Draws on the retry budget when the call goes out, not when it is decided: a request may end while it waits.
+    fn call_again(
+        &mut self,
+        index: usize,
+        comeback: Comeback,
+        now: Moment,
+        admission: &mut Admission,
+    ) -> Step {
+        let route = self.rules.route;
+        if comeback.retry {
+            let cost = self.cost(index);
+            if !admission
+                .retries
+                .try_retry(route, Draw::SameTarget, cost, Sent::Maybe, now)
+            {
+                return self.finish(Ending::AllTargetsFailed);
+            }
+            self.paid = true;
+        }
+        match self.ask(index, comeback.key, false, now, admission) {
+            Ok(permit) => self.start(index, permit, now),
+            Err(refusal) => {
+                if std::mem::take(&mut self.paid) {
+                    admission.retries.done(route);
+                }
+                match self.queue_on(index, comeback, &refusal, now) {
+                    Some(at) => Step::Wait(at),
+                    None => Step::Refuse { index, refusal },
+                }
+            }
+        }
     }
 
-    fn refuse(&self, index: usize, refusal: Refusal) -> Step {
-        Step::Refuse {
-            index,
-            target: self.target(index),
-            refusal,
-        }
+    fn ask(
+        &self,
+        index: usize,
+        only: Option<KeyId>,
+        last_resort: bool,
+        now: Moment,
+        admission: &mut Admission,
+    ) -> Result<Permit, Refusal> {
+        let (Some(planned), Some(state)) = (self.plan.get(index), self.states.get(index)) else {
+            return Err(Refusal {
+                by: RefusedBy::NoKey,
+                key: None,
+                class: FailureClass::InvalidRequest,
+                status: None,
+                until: None,
+                why: "there is no such target".to_owned(),
+            });
+        };
+        admission.admit(
+            &Asked {
+                planned,
+                // A key that is asked for by name is asked for again.
+                spent: if only.is_some() { &[] } else { &state.spent },
+                only,
+                alone: self.plan.len() == 1,
+                last_resort,
+                expires: self.limits(index, now).answer_by,
+            },
+            now,
+        )
     }
 
     fn finish(&mut self, ending: Ending) -> Step {
-        // A deadline or cap that bites when every target has had its turn is no more than "all failed".
-        let ending = match ending {
+        self.cursor = Cursor::Over(self.ended(ending));
+        Step::Finish(self.ended(ending))
+    }
+
+    fn ended(&self, ending: Ending) -> Ending {
+        match ending {
+            _ if self.delivered => Ending::Interrupted,
+            // A deadline or cap that bites when every target has had its turn is no more than "all failed".
             Ending::DeadlineExceeded | Ending::AttemptsExhausted if self.unseen().is_none() => {
                 Ending::AllTargetsFailed
             }
             other => other,
-        };
-        self.cursor = Cursor::Over(ending);
-        Step::Finish(ending)
+        }
     }
 
-    /// The first key of the target that is open and not spent in this request, or why there is none.
-    fn choose(&self, index: usize, now: Moment, gates: &Gates) -> Result<KeyId, Refusal> {
-        let (Some(planned), Some(state)) = (self.plan.get(index), self.states.get(index)) else {
-            return Err(Refusal::NoKey);
-        };
-        let mut soonest: Option<(KeyId, &Gate)> = None;
-        for key in planned.keys.iter().filter(|key| !state.spent.contains(key)) {
-            match gates.closed(planned.target, *key, now) {
-                None => return Ok(*key),
-                Some(gate) => {
-                    let sooner = soonest.is_none_or(|(_, best)| match (gate.until, best.until) {
-                        (Some(gate), Some(best)) => gate < best,
-                        (until, _) => until.is_some(),
-                    });
-                    if sooner {
-                        soonest = Some((*key, gate));
-                    }
-                }
-            }
-        }
-        Err(soonest.map_or(Refusal::NoKey, |(key, gate)| Refusal::Closed {
-            key,
-            gate: gate.clone(),
-        }))
-    }
-
-    fn start(&mut self, index: usize, key: KeyId, now: Moment) -> Step {
-        let Some(planned) = self.plan.get(index) else {
-            return self.finish(Ending::AllTargetsFailed);
-        };
-        if let Some(state) = self.states.get_mut(index) {
-            state.seen = true;
-            state.comeback = None;
-        }
+    /// The timers of an attempt that begins now.
+    pub(super) fn limits(&self, index: usize, now: Moment) -> Limits {
         let timeouts = &self.rules.timeouts;
         let mut left = self.deadline - now;
         if mutant::on(Mutant::DeadlineForgotten) {
             left += Duration::from_secs(60);
         }
-        let later = u32::try_from(self.untried()).unwrap_or(u32::MAX);
+        let others = self.states.iter().enumerate();
+        let later = others
+            .filter(|(other, state)| *other != index && !state.seen)
+            .count();
+        let later = u32::try_from(later).unwrap_or(u32::MAX);
         // Later targets keep a minimum of their own; where the deadline is too short for that, all share alike.
         let fair = left / later.saturating_add(1);
         let reserved = timeouts
@@ -300,21 +234,40 @@ impl Machine {
         } else {
             timeouts.attempt.unwrap_or(Duration::MAX)
         };
-        Step::Start(Start {
+        Limits {
+            connect: timeouts.connect,
+            answer_by: now + left.saturating_sub(reserved).min(own),
+            idle: timeouts.idle,
+            deadline: self.deadline,
+        }
+    }
+
+    fn start(&mut self, index: usize, mut permit: Permit, now: Moment) -> Step {
+        let limits = self.limits(index, now);
+        if std::mem::take(&mut self.paid) {
+            Admission::paid(&mut permit, self.rules.route);
+        }
+        self.waiting = None;
+        if let Some(state) = self.states.get_mut(index) {
+            state.seen = true;
+            state.shut = false;
+            state.comeback = None;
+        }
+        let start = Start {
             index,
-            target: planned.target,
-            key,
-            limits: Limits {
-                connect: timeouts.connect,
-                answer_by: now + left.saturating_sub(reserved).min(own),
-                idle: timeouts.idle,
-                deadline: self.deadline,
-            },
-        })
+            target: self
+                .plan
+                .get(index)
+                .map(|planned| planned.target)
+                .unwrap_or_default(),
+            key: permit.key(),
+            limits,
+        };
+        Step::Start(start, permit)
     }
 
     /// The first target that has had no turn.
-    fn unseen(&self) -> Option<usize> {
+    pub(super) fn unseen(&self) -> Option<usize> {
         self.states.iter().position(|state| !state.seen)
     }
 
@@ -324,32 +277,74 @@ impl Machine {
             > self.untried()
     }
 
+    /// Whether a wait until then is within what the route allows, or why not.
+    fn too_long(&self, comeback: &Comeback, now: Moment) -> Option<&'static str> {
+        let waited = comeback.at - self.waiting.unwrap_or(now);
+        if comeback.asked && waited > self.rules.rate_limit_wait && !mutant::on(Mutant::WaitUnbounded) {
+            Some("nothing else is left, and the wait is longer than `rate_limit_wait`")
+        } else if comeback.at >= self.deadline {
+            Some("nothing else is left, and the wait does not fit the deadline")
+        } else {
+            None
+        }
+    }
+
+    /// A place that was waited for has gone to another request: waits on, as long as that is allowed.
+    fn queue_on(
+        &mut self,
+        index: usize,
+        comeback: Comeback,
+        refusal: &Refusal,
+        now: Moment,
+    ) -> Option<Moment> {
+        let at = opens(refusal, now)?;
+        let comeback = Comeback {
+            at,
+            asked: true,
+            ..comeback
+        };
+        if self.too_long(&comeback, now).is_some() {
+            return None;
+        }
+        self.cursor = Cursor::Again(index, comeback);
+        Some(at)
+    }
+
     /// A target was not called. The plan goes on, but where a key was refused earlier and the class ends requests.
     pub fn refused(&mut self, now: Moment, index: usize, refusal: &Refusal) -> Verdict {
+        let comeback = opens(refusal, now).map(|at| Comeback {
+            at,
+            key: refusal.key,
+            asked: true,
+            retry: false,
+        });
         if let Some(state) = self.states.get_mut(index) {
             state.seen = true;
+            state.shut = refusal.by == RefusedBy::Breaker;
+            state.comeback = comeback;
         }
-        let Refusal::Closed { key, gate } = refusal else {
+        let why = match refusal.by {
             // Nobody said no: an unset key must not take the app down while another vendor can answer.
-            return self.go_on(now, "it has no key");
-        };
-        if gate.class == FailureClass::RateLimited
-            && let Some(at) = gate.until
-        {
-            let key = *key;
-            self.come_back(index, Comeback { at, key, asked: true });
-        }
-        match self.may_go_on(gate.class, index) {
-            true if gate.class == FailureClass::ModelNotFound => {
-                self.go_on(now, "the vendor did not know its model a while ago")
+            RefusedBy::NoKey => "it has no key",
+            RefusedBy::Held => "the operator holds it",
+            RefusedBy::Breaker => "it has failed too often of late",
+            RefusedBy::Limited | RefusedBy::Paced => "its rate limit is used up for now",
+            RefusedBy::Busy => "it is busy",
+            RefusedBy::Spill => "it takes over bit by bit",
+            RefusedBy::Parked if refusal.class == FailureClass::ModelNotFound => {
+                "the vendor did not know its model a while ago"
             }
-            true => self.go_on(now, "its key is not to be used now"),
-            false => self.stop("its key was refused, and the route does not go on after that"),
+            RefusedBy::Parked => "its key is not to be used now",
+        };
+        if refusal.by != RefusedBy::Parked || self.may_go_on(refusal.class, index) {
+            self.go_on(now, why)
+        } else {
+            self.stop("its key was refused, and the route does not go on after that")
         }
     }
 
     /// An attempt failed. `delivered`: content had reached the caller. `renewed`: the key's secret was read again and
-    /// is another one now. The gates must know of the failure already.
+    /// is another one now. Its permit must have been given back already.
     pub fn failed(
         &mut self,
         now: Moment,
@@ -357,65 +352,31 @@ impl Machine {
         failure: &Failure,
         delivered: bool,
         renewed: bool,
-        gates: &Gates,
+        admission: &mut Admission,
     ) -> Verdict {
         if failure.phase != Phase::Encode {
             self.sent = self.sent.saturating_add(1);
         }
-        if delivered {
-            self.cursor = Cursor::Over(Ending::Interrupted);
-            return verdict(Next::Finish, "content had reached the caller");
-        }
         let row = row(failure.class);
-        let vetoed = failure.should_retry == Some(false);
-        let again = match row.again {
-            Again::No if failure.should_retry == Some(true) && failure.sent != Sent::No => {
-                Again::WhenNothingElse
-            }
-            Again::AtOnce | Again::WhenNothingElse if vetoed => Again::No,
-            again => again,
-        };
-        let room = self.has_room();
-        if let Some(state) = self.states.get_mut(start.index) {
-            let now_again = match again {
-                Again::AtOnce => Some("tried again at once"),
-                Again::IfRenewed if renewed => Some("its key has changed"),
-                _ => None,
-            };
-            if let Some(reason) = now_again
-                && room
-                && !state.repeated
-            {
-                state.repeated = true;
-                self.cursor = Cursor::Again(start.index, start.key, now);
-                return verdict(Next::SameTarget, reason);
-            }
-            if row.other_key {
-                state.spent.push(start.key);
+        if delivered {
+            self.delivered = true;
+            if !self.rules.recovers || row.go_on != GoOn::Yes {
+                self.cursor = Cursor::Over(Ending::Interrupted);
+                return Verdict::new(Next::Finish, "content had reached the caller");
             }
         }
-        if row.other_key && room && self.choose(start.index, now, gates).is_ok() {
-            self.cursor = Cursor::Target(start.index);
-            return verdict(Next::NextKey, "another key of this target is open");
+        let again = again(row, failure, delivered);
+        if let Some(verdict) = self.here_again(now, start, failure, (row, again), renewed, admission) {
+            return verdict;
         }
         if again == Again::WhenNothingElse {
-            let wait = full_jitter(&self.rules.backoff, self.sent.saturating_sub(1), &mut self.rng);
-            let limited = failure.class == FailureClass::RateLimited;
-            let soonest = limited
-                .then(|| self.soonest_limited(start.index, now, gates))
-                .flatten();
-            let (key, asked) = soonest.map_or_else(
-                || (start.key, failure.retry_after.unwrap_or_default()),
-                |(key, until)| (key, until - now),
-            );
-            let comeback = Comeback {
-                at: now + wait.max(asked),
-                key,
-                asked: limited || !asked.is_zero(),
-            };
-            self.come_back(start.index, comeback);
+            self.set_comeback(now, start, failure, admission);
         }
         if self.may_go_on(failure.class, start.index) {
+            let cost = self.cost(start.index);
+            admission
+                .retries
+                .failover(self.rules.route, cost, failure.sent, now);
             self.go_on(now, "")
         } else {
             self.stop(match failure.class {
@@ -428,26 +389,128 @@ impl Machine {
         }
     }
 
-    /// The key of a rate-limited target that opens first, and when. Keys that no waiting opens are left out.
-    fn soonest_limited(&self, index: usize, now: Moment, gates: &Gates) -> Option<(KeyId, Moment)> {
-        let planned = self.plan.get(index)?;
-        planned
-            .keys
-            .iter()
-            .filter_map(|key| match gates.closed(planned.target, *key, now) {
-                None => Some((*key, now)),
-                Some(gate) if gate.class == FailureClass::RateLimited => Some((*key, gate.until?)),
-                Some(_) => None,
-            })
-            .min_by_key(|(_, until)| *until)
+    /// Another attempt of the request is under way, and this one failed or was left for it.
+    pub fn raced(&mut self, failure: Option<&Failure>) -> Verdict {
+        if failure.is_none_or(|failure| failure.phase != Phase::Encode) {
+            self.sent = self.sent.saturating_add(1);
+        }
+        match failure {
+            Some(_) => Verdict::new(Next::NextTarget, "the attempt that raced it goes on"),
+            None => Verdict::new(Next::Finish, "the attempt that raced it was faster"),
+        }
     }
 
-    fn come_back(&mut self, index: usize, comeback: Comeback) {
-        if let Some(state) = self.states.get_mut(index)
+    /// At once again, be it with the same key or another one of the target.
+    fn here_again(
+        &mut self,
+        now: Moment,
+        start: &Start,
+        failure: &Failure,
+        (row, again): (Row, Again),
+        renewed: bool,
+        admission: &mut Admission,
+    ) -> Option<Verdict> {
+        let room = self.has_room();
+        let cost = self.cost(start.index);
+        let route = self.rules.route;
+        let alone = self.plan.len() == 1;
+        let state = self.states.get_mut(start.index)?;
+        let reason = match again {
+            Again::AtOnce => Some("tried again at once"),
+            Again::IfRenewed if renewed => Some("its key has changed"),
+            _ => None,
+        };
+        if let Some(reason) = reason
+            && room
+            && !state.repeated
+            && admission.health.peek(start.target, alone, now).is_ok()
+            // What never left costs nothing and is no load on anybody.
+            && (failure.sent == Sent::No || renewed || admission.retries.try_retry(route, Draw::SameTarget, cost, failure.sent, now))
+        {
+            state.repeated = true;
+            self.paid = failure.sent != Sent::No && !renewed;
+            self.cursor = Cursor::Again(
+                start.index,
+                Comeback {
+                    at: now,
+                    key: Some(start.key),
+                    asked: false,
+                    retry: false,
+                },
+            );
+            return Some(Verdict::new(Next::SameTarget, reason));
+        }
+        if row.other_key {
+            state.spent.push(start.key);
+            let planned = self.plan.get(start.index)?;
+            let asked = Asked {
+                planned,
+                spent: &state.spent,
+                only: None,
+                alone,
+                last_resort: false,
+                expires: now,
+            };
+            if room && admission.peek(&asked, now).is_ok() {
+                admission.retries.failover(route, cost, failure.sent, now);
+                self.cursor = Cursor::Target(start.index);
+                return Some(Verdict::new(Next::NextKey, "another key of this target is open"));
+            }
+        }
+        None
+    }
+
+    /// When the target may be called again, should nothing else be left.
+    fn set_comeback(&mut self, now: Moment, start: &Start, failure: &Failure, admission: &Admission) {
+        let wait = full_jitter(&self.rules.backoff, self.sent.saturating_sub(1), &mut self.rng);
+        let limited = failure.class == FailureClass::RateLimited;
+        let soonest = limited
+            .then(|| self.soonest(start.index, now, admission))
+            .flatten();
+        let (key, asked) = soonest.map_or_else(
+            || (start.key, failure.retry_after.unwrap_or_default()),
+            |(key, until)| (key, until - now),
+        );
+        if let Some(state) = self.states.get_mut(start.index)
             && !state.came_back
         {
-            state.comeback = Some(comeback);
+            state.comeback = Some(Comeback {
+                at: now + wait.max(asked),
+                key: Some(key),
+                asked: limited || !asked.is_zero(),
+                retry: true,
+            });
         }
+    }
+
+    /// The key of a rate-limited target that opens first, and when. Keys that no waiting opens are left out.
+    fn soonest(&self, index: usize, now: Moment, admission: &Admission) -> Option<(KeyId, Moment)> {
+        let planned = self.plan.get(index)?;
+        let take = Take {
+            target: planned.target,
+            keys: &planned.keys,
+            spent: &[],
+            estimate: planned.estimate,
+            spill: planned.spill,
+            only: None,
+        };
+        match admission.limits.peek(&take, now) {
+            Ok(key) => Some((key, now)),
+            Err(blocked) if blocked.gate.class == FailureClass::RateLimited => {
+                Some((blocked.key?, blocked.gate.until?))
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// What an attempt at this place of the plan may cost.
+    #[must_use]
+    pub fn quote(&self, index: usize) -> Option<Quote> {
+        self.plan.get(index).map(|planned| planned.quote)
+    }
+
+    fn cost(&self, index: usize) -> Option<f64> {
+        self.quote(index)?.worst()
     }
 
     fn may_go_on(&mut self, class: FailureClass, index: usize) -> bool {
@@ -469,6 +532,7 @@ impl Machine {
                 for (state, larger) in self.states.iter_mut().zip(&larger) {
                     if !larger {
                         state.seen = true;
+                        state.shut = false;
                         state.comeback = None;
                     }
                 }
@@ -478,61 +542,82 @@ impl Machine {
     }
 
     fn stop(&mut self, reason: &'static str) -> Verdict {
-        self.cursor = Cursor::Over(Ending::Failed);
-        verdict(Next::Finish, reason)
+        self.cursor = Cursor::Over(self.ended(Ending::Failed));
+        Verdict::new(Next::Finish, reason)
     }
 
-    /// To the next target that has had no turn, else back to the one that may be called again soonest, else the end.
+    /// To the next target that has had no turn, else to one whose breaker lets a last call through, else back to the one
+    /// that may be called again soonest, else the end.
     fn go_on(&mut self, now: Moment, why: &'static str) -> Verdict {
         let or = |default| if why.is_empty() { default } else { why };
         if let Some(index) = self.unseen() {
             self.cursor = Cursor::Target(index);
-            return verdict(Next::NextTarget, or("the next target of the plan"));
+            return Verdict::new(Next::NextTarget, or("the next target of the plan"));
         }
+        let over = |machine: &mut Self, reason| {
+            machine.cursor = Cursor::Over(machine.ended(Ending::AllTargetsFailed));
+            Verdict::new(Next::Finish, reason)
+        };
         let soonest = self
             .states
             .iter()
             .enumerate()
             .filter_map(|(index, state)| Some((index, state.comeback?)))
             .min_by_key(|(_, comeback)| comeback.at);
-        let Some((index, Comeback { at, key, asked })) = soonest else {
-            self.cursor = Cursor::Over(Ending::AllTargetsFailed);
-            return verdict(Next::Finish, "no target is left");
+        let Some((index, comeback)) = soonest else {
+            if self.states.iter().any(|state| state.shut) && self.sent < self.rules.max_attempts {
+                self.cursor = Cursor::LastResort;
+                return Verdict::new(
+                    Next::NextTarget,
+                    or("nothing else is left: one call is let through an open breaker"),
+                );
+            }
+            return over(self, "no target is left");
         };
-        let wait = at - now;
-        let too_long = if asked && wait > self.rules.rate_limit_wait {
-            Some("nothing else is left, and the wait is longer than `rate_limit_wait`")
-        } else if at >= self.deadline {
-            Some("nothing else is left, and the wait does not fit the deadline")
-        } else {
-            None
-        };
-        if let Some(reason) = too_long {
-            self.cursor = Cursor::Over(Ending::AllTargetsFailed);
-            return verdict(Next::Finish, reason);
+        if let Some(reason) = self.too_long(&comeback, now) {
+            return over(self, reason);
         }
         if self.sent >= self.rules.max_attempts {
-            self.cursor = Cursor::Over(Ending::AllTargetsFailed);
-            return verdict(Next::Finish, "no attempt is left");
+            return over(self, "no attempt is left");
         }
         if let Some(state) = self.states.get_mut(index) {
-            state.came_back = true;
-            // It may be refused then: another call's 429 has moved the gate. It is not asked for ever.
+            state.came_back |= comeback.retry;
             state.comeback = None;
         }
-        self.cursor = Cursor::Again(index, key, at);
+        self.waiting.get_or_insert(now);
+        self.cursor = Cursor::Again(index, comeback);
         Verdict {
             next: Next::SameTarget,
             reason: "nothing else is left: a target that may recover is tried again",
-            wait,
+            wait: comeback.at - now,
         }
     }
 }
 
-const fn verdict(next: Next, reason: &'static str) -> Verdict {
-    Verdict {
-        next,
-        reason,
-        wait: Duration::ZERO,
+/// When a target that was not called may be asked again: rate limits and places come free by waiting; breakers do too,
+/// but are not waited for.
+fn opens(refusal: &Refusal, now: Moment) -> Option<Moment> {
+    let soon = now + ASK_AGAIN;
+    match refusal.by {
+        RefusedBy::Limited => refusal
+            .until
+            .filter(|_| refusal.class == FailureClass::RateLimited),
+        RefusedBy::Paced | RefusedBy::Busy | RefusedBy::Spill => Some(
+            refusal
+                .until
+                .map_or(soon, |until| until.max(now + Duration::from_millis(1))),
+        ),
+        RefusedBy::NoKey | RefusedBy::Parked | RefusedBy::Breaker | RefusedBy::Held => None,
+    }
+}
+
+/// Whether the same target may be called again: the table's word, unless the vendor has one of its own.
+fn again(row: Row, failure: &Failure, delivered: bool) -> Again {
+    match row.again {
+        Again::AtOnce | Again::WhenNothingElse if failure.should_retry == Some(false) => Again::No,
+        // A stream that broke says little of the target: where no other is left, it may answer from the start.
+        _ if delivered => Again::WhenNothingElse,
+        Again::No if failure.should_retry == Some(true) && failure.sent != Sent::No => Again::WhenNothingElse,
+        again => again,
     }
 }

@@ -9,11 +9,21 @@
 //!   Wait ────────────────────┤► next target ──┘
 //!                            └► Finish
 //! ```
+//!
+//! A machine belongs to one request; what all requests know together is the [`Admission`], which every attempt needs a
+//! permit of.
 
+mod admission;
 mod backoff;
+mod hedge;
 mod machine;
+mod race;
+mod step;
 mod table;
 #[cfg(test)]
 mod tests;
 
-pub use machine::{Ending, Limits, Machine, PlannedTarget, Refusal, Rules, Start, Step, Verdict};
+pub use admission::{Admission, Asked, Ended, Permit, PlannedTarget, Refusal, RefusedBy};
+pub use hedge::HedgeBudget;
+pub use machine::Machine;
+pub use step::{Ending, Limits, Rules, Start, Step, Verdict};

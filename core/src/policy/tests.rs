@@ -229,28 +229,6 @@ fn a_target_is_not_tried_again_where_another_request_was_told_to_keep_away() {
 }
 
 #[test]
-fn a_target_that_is_closed_again_when_its_turn_comes_is_not_asked_for_ever() {
-    let mut bench = Bench::new(plan(&[1]), rules());
-    let wait = |seconds| {
-        let mut failure = failure(C::RateLimited);
-        failure.retry_after = Some(secs(seconds));
-        failure
-    };
-    let limited = wait(2);
-    let Step::Start(start) = bench.machine.next(at(0), &bench.gates) else {
-        panic!("no start");
-    };
-    bench.gates.note(start.target, start.key, &limited, at(0));
-    bench
-        .machine
-        .failed(at(0), &start, &limited, false, false, &bench.gates);
-    // Another request is told to wait longer, while this one waits.
-    bench.gates.note(start.target, start.key, &wait(5), at(1000));
-    assert_eq!(bench.run(|_| None), Some(Ending::AllTargetsFailed));
-    assert_eq!(bench.trace, ["wait", "0!"]);
-}
-
-#[test]
 fn a_backoff_is_no_rate_limit_wait() {
     // (class, retry-after, tried again though `rate_limit_wait` is zero)
     for (class, retry_after, again) in [

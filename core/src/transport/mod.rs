@@ -2,8 +2,12 @@
 
 mod probe;
 mod reqwest;
+mod standby;
+mod warmth;
 
 pub use reqwest::HttpTransport;
+pub use standby::{Action, Standby, StandbySettings, WarmEndpoint};
+pub use warmth::{KeepWarm, Warmth, keep_warm};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,17 +15,23 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use url::Url;
+
+/// The `User-Agent` of everything we send.
+pub(crate) const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("hotspare/", env!("CARGO_PKG_VERSION")));
 
 /// A request ready to go, its key's header in place and marked sensitive.
 #[derive(Debug, Clone)]
 pub struct HttpRequest {
+    /// POST for everything that is answered by a model; GET, with no body, for what is free.
+    pub method: Method,
     /// Where to. The key's origin has been checked against it.
     pub url: Url,
     /// All headers.
     pub headers: HeaderMap,
-    /// The body.
+    /// The body; empty for none.
     pub body: Bytes,
     /// How long making the connection may take.
     pub connect_timeout: Duration,
@@ -32,6 +42,9 @@ pub struct HttpRequest {
 pub enum TransportErrorKind {
     /// DNS, TCP or TLS failed: nothing was sent.
     Connect,
+    /// The server said that it did not process the request, and never will (HTTP/2 `REFUSED_STREAM`, or a `GOAWAY` whose
+    /// last stream came before this one): free to repeat, as gRPC's transparent retries are.
+    Refused,
     /// The connection was lost before the whole head had come: the request may have arrived.
     Reset,
     /// The connection was lost, or its framing broke, in the body.
@@ -82,9 +95,13 @@ impl Body {
 /// A boxed future of an exchange.
 pub type Exchange = Pin<Box<dyn Future<Output = Result<HttpResponse, TransportError>> + Send>>;
 
-/// Sends one POST and gives the response once its head is there. Never retries, never follows a redirect.
+/// Sends one request and gives the response once its head is there. Never retries, never follows a redirect.
 /// Dropping the future abandons the exchange.
 pub trait Transport: Send + Sync + 'static {
     /// Begins an exchange.
     fn send(&self, request: HttpRequest) -> Exchange;
+
+    /// The ways out have changed, or are to be looked for anew: no later exchange may use a connection made before, and
+    /// host names are resolved again. Exchanges under way are left alone. Default: nothing, for what keeps no connections.
+    fn network_changed(&self) {}
 }

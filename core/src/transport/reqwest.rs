@@ -1,4 +1,4 @@
-use std::error::Error as _;
+use std::error::Error as StdError;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Mutex;
@@ -15,8 +15,21 @@ use crate::error::Error;
 /// How long an unused connection is kept. Shorter than the idle limits of the vendors' edges (60 s and up), since a
 /// connection they have closed costs a failed attempt.
 const POOL_IDLE: Duration = Duration::from_secs(50);
+/// After how much silence an HTTP/2 connection is pinged, in use or idle, and how long the answer may take; what
+/// Kubernetes' clients use. An idle one that has died is found by this rather than by the request that needed it.
+const H2_PING: Duration = Duration::from_secs(30);
+const H2_PONG: Duration = Duration::from_secs(15);
+/// After how much silence TCP asks whether the other side is there, and how often; HTTP/1.1 has nothing of its own. Also
+/// keeps the entries of home routers and mobile networks alive.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(15);
 
 /// [`Transport`] over reqwest: rustls, HTTP/1.1 and HTTP/2, connections kept, no redirects, no retries of its own.
+///
+/// Host names are resolved by the system's resolver at every new connection; nothing is remembered in between, but a
+/// connection in use stays with the address it was made to. [`Transport::network_changed`] is what ends that: reqwest can
+/// bound neither age nor address of a connection, so its clients are dropped and built anew, which
+/// [`Standby`](super::Standby) asks for every few minutes. Where that is switched off, a connection in constant use lives
+/// for as long as its server lets it.
 ///
 /// Certificates are checked by the platform's store; where there is none (slim containers), by Mozilla's roots, bundled.
 pub struct HttpTransport {
@@ -80,6 +93,11 @@ fn build(connect_timeout: Duration, extra_roots: &[Certificate]) -> Result<Clien
         Client::builder()
             .connect_timeout(connect_timeout)
             .pool_idle_timeout(POOL_IDLE)
+            .http2_keep_alive_interval(H2_PING)
+            .http2_keep_alive_timeout(H2_PONG)
+            .http2_keep_alive_while_idle(true)
+            .tcp_keepalive(TCP_KEEPALIVE)
+            .tcp_keepalive_interval(TCP_KEEPALIVE)
             .tcp_nodelay(true)
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
@@ -103,20 +121,16 @@ impl Transport for HttpTransport {
     fn send(&self, request: HttpRequest) -> Exchange {
         let client = self.client(request.connect_timeout);
         Box::pin(async move {
-            let response = client?
-                .post(request.url)
-                .headers(request.headers)
-                .body(request.body)
-                .send()
-                .await
-                .map_err(|error| TransportError {
-                    kind: if error.is_connect() || error.is_builder() {
-                        TransportErrorKind::Connect
-                    } else {
-                        TransportErrorKind::Reset
-                    },
-                    message: chain(&error.without_url()),
-                })?;
+            let mut ready = client?
+                .request(request.method, request.url)
+                .headers(request.headers);
+            if !request.body.is_empty() {
+                ready = ready.body(request.body);
+            }
+            let response = ready.send().await.map_err(|error| TransportError {
+                kind: kind(&error),
+                message: chain(&error.without_url()),
+            })?;
             let status = response.status();
             let mut response = http::Response::<reqwest::Body>::from(response);
             Ok(HttpResponse {
@@ -126,6 +140,35 @@ impl Transport for HttpTransport {
             })
         })
     }
+
+    fn network_changed(&self) {
+        self.clients
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clear();
+    }
+}
+
+/// How an exchange broke before its head.
+fn kind(error: &reqwest::Error) -> TransportErrorKind {
+    if error.is_connect() || error.is_builder() {
+        return TransportErrorKind::Connect;
+    }
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if cause.downcast_ref::<h2::Error>().is_some_and(unprocessed) {
+            return TransportErrorKind::Refused;
+        }
+        source = cause.source();
+    }
+    TransportErrorKind::Reset
+}
+
+/// Whether the server's word is that it did not process the request (RFC 9113 §8.7). h2 gives the error of a GOAWAY only
+/// to streams later than the last one the server named, whatever the reason; the others end by themselves.
+fn unprocessed(error: &h2::Error) -> bool {
+    error.is_remote()
+        && (error.is_go_away() || (error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM)))
 }
 
 /// reqwest's body as a stream of its data.

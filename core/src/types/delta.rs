@@ -123,6 +123,12 @@ pub struct Accumulator {
 }
 
 impl Accumulator {
+    /// One that goes on from what an earlier attempt had said.
+    #[must_use]
+    pub const fn resume(completion: Completion) -> Self {
+        Self { completion }
+    }
+
     /// Adds one delta.
     pub fn apply(&mut self, delta: &Delta) {
         let done = &mut self.completion;

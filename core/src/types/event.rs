@@ -128,6 +128,13 @@ pub enum What {
         /// Seconds; None: until its secret changes.
         seconds: Option<f64>,
     },
+    /// A parked key is used again.
+    KeyOpened {
+        /// Whose key.
+        provider: String,
+        /// Its fingerprint.
+        key: Option<String>,
+    },
     /// The secret of a key was read again and is another one.
     KeyRenewed {
         /// Whose key.
@@ -148,8 +155,8 @@ pub enum What {
     TargetParked {
         /// `provider/model`.
         target: String,
-        /// Seconds.
-        seconds: f64,
+        /// Seconds; None: not by waiting.
+        seconds: Option<f64>,
     },
     /// Every provider refuses to connect at once, or can be reached again: no breaker moves for that.
     LocalNetwork {

@@ -8,6 +8,7 @@ mod failure;
 mod ids;
 mod message;
 mod moment;
+mod rates;
 mod reply;
 mod request;
 mod status;
@@ -23,14 +24,15 @@ pub use failure::{Failure, FailureClass, Phase, Sent};
 pub use ids::{DomainId, EndpointId, GroupId, KeyId, RouteId, TargetId};
 pub use message::{Message, Role};
 pub use moment::Moment;
-pub use reply::{FinishReason, Reply, StreamEvent, ToolCallDelta};
+pub use rates::{Estimate, RateTold, RateUnit, Rates};
+pub use reply::{FinishReason, Reply, Span, StreamEvent, ToolCallDelta};
 pub use request::{ChatRequest, JsonSchema, ReasoningEffort, ResponseFormat, Stop};
 pub use status::{
     ExplainedTarget, Explanation, KeyStatus, LatencyStatus, RecentError, RetryBudgetStatus, Status,
     TargetStatus,
 };
 pub use tool::{FunctionTool, Tool, ToolCall, ToolChoice};
-pub use trail::{Attempt, Next, Outcome, Trail};
+pub use trail::{Attempt, Next, Outcome, Trail, cost};
 pub use usage::Usage;
 
 use serde::{Deserialize, Serialize};

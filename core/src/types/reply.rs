@@ -58,12 +58,32 @@ pub struct Reply {
     pub completion: Completion,
     /// US dollars of the whole request, from the catalog's prices: the sum over attempts. None when any part is unknown.
     pub cost_usd: Option<f64>,
+    /// US dollars of the whole request at least.
+    #[serde(default)]
+    pub cost_min_usd: f64,
+    /// US dollars of the whole request at most; None when a price is unknown.
+    #[serde(default)]
+    pub cost_max_usd: Option<f64>,
+    /// Which target each part of the text came from, when it came from several.
+    #[serde(default)]
+    pub spans: Vec<Span>,
     /// Seconds from the call to the reply.
     pub elapsed: f64,
     /// When it was answered, Unix seconds.
     pub created: u64,
     /// Every attempt, the last one being the answer.
     pub trail: Trail,
+}
+
+/// A part of a reply's text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// The target it came from, `provider/model`.
+    pub target: String,
+    /// Where it begins, in characters.
+    pub start: usize,
+    /// Where it ends, in characters.
+    pub end: usize,
 }
 
 impl Reply {
@@ -163,6 +183,11 @@ pub enum StreamEvent {
     /// What came before is void: the answer begins again, from another target or, when the vendor began it again, from
     /// the same.
     Restart {
+        /// The target that answers now.
+        target: String,
+    },
+    /// The stream broke, and another target goes on where the text broke off.
+    Continue {
         /// The target that answers now.
         target: String,
     },

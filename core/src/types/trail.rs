@@ -1,6 +1,6 @@
 use serde::{Deserialize, Serialize};
 
-use super::{Failure, Usage};
+use super::{Billing, CostRange, Failure, Usage};
 
 /// What one attempt came to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,7 +18,7 @@ pub enum Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Next {
-    /// The request ended here.
+    /// The request ended here, or another attempt of it went on.
     Finish,
     /// The same target and key again.
     SameTarget,
@@ -55,9 +55,15 @@ pub struct Attempt {
     pub request_id: Option<String>,
     /// Tokens, as far as the vendor told.
     pub usage: Usage,
+    /// What is known of its bill.
+    pub billing: Billing,
     /// US dollars, from the catalog's prices; 0 when it was never sent or was refused by an error status. None when
     /// price or tokens are unknown, as they are when an answer broke off.
     pub cost_usd: Option<f64>,
+    /// US dollars it has cost at least.
+    pub cost_min_usd: f64,
+    /// US dollars it has cost at most; None when the catalog has no price of the model.
+    pub cost_max_usd: Option<f64>,
     /// How the request was changed to fit the target, one line a change. Empty when it went as it was.
     pub adapted: Vec<String>,
 }
@@ -72,6 +78,15 @@ impl Attempt {
         }
     }
 
+    /// US dollars, as a range.
+    #[must_use]
+    pub const fn cost(&self) -> CostRange {
+        CostRange {
+            min: self.cost_min_usd,
+            max: self.cost_max_usd,
+        }
+    }
+
     /// `ok`, `cancelled`, or the failure class's code.
     #[must_use]
     pub const fn code(&self) -> &'static str {
@@ -81,6 +96,14 @@ impl Attempt {
             Outcome::Cancelled => "cancelled",
         }
     }
+}
+
+/// US dollars of all attempts.
+#[must_use]
+pub fn cost(trail: &[Attempt]) -> CostRange {
+    trail
+        .iter()
+        .fold(CostRange::ZERO, |sum, attempt| sum.plus(attempt.cost()))
 }
 
 /// Every attempt of one request, in order. Carried by the reply and by the error.

@@ -185,12 +185,19 @@ pub(crate) async fn over_tcp(
     let Ok(mut stream) = TcpStream::connect(address(simulator, provider)).await else {
         return Outcome::none(Ending::Refused);
     };
-    let method = if path == "/models" { "GET" } else { "POST" };
     stream
-        .write_all(&request_bytes(method, &url, headers, body))
+        .write_all(&request_bytes(method(path).as_str(), &url, headers, body))
         .await
         .unwrap();
     read_response(&mut stream, patience).await
+}
+
+fn method(path: &str) -> http::Method {
+    if path == "/models" {
+        http::Method::GET
+    } else {
+        http::Method::POST
+    }
 }
 
 pub(crate) fn in_process_request(
@@ -205,6 +212,7 @@ pub(crate) fn in_process_request(
         map.insert(name, HeaderValue::from_str(value).unwrap());
     }
     HttpRequest {
+        method: method(path),
         url: url::Url::parse(&format!("{}{path}", SimTransport::url(provider))).unwrap(),
         headers: map,
         body: Bytes::from(body.to_owned()),
@@ -226,7 +234,7 @@ pub(crate) async fn in_process(
         Err(_) => return Outcome::none(Ending::Waiting),
         Ok(Err(error)) => {
             return Outcome::none(match error.kind {
-                TransportErrorKind::Connect => Ending::Refused,
+                TransportErrorKind::Connect | TransportErrorKind::Refused => Ending::Refused,
                 TransportErrorKind::Reset | TransportErrorKind::Body => Ending::NoHead,
             });
         }

@@ -1,0 +1,106 @@
+//! The parts of routes, providers and clients that have defaults of their own.
+
+use std::time::Duration;
+
+use super::KeySource;
+
+/// What a route does when a stream breaks after content has reached the caller.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum StreamRecovery {
+    /// The caller gets a typed error with what had come.
+    #[default]
+    Error,
+    /// The caller gets a `restart` event, then the answer of the next attempt from its start.
+    Restart,
+    /// The caller gets a `continue` event, and the next attempt goes on where the text broke off: only at models that
+    /// the catalog says go on from a last assistant message, and never in a tool call, a refusal, signed reasoning or
+    /// a JSON answer. Otherwise as `restart`.
+    Continue,
+}
+
+impl StreamRecovery {
+    /// Every choice.
+    pub const ALL: [Self; 3] = [Self::Error, Self::Restart, Self::Continue];
+
+    /// The word used in configs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Restart => "restart",
+            Self::Continue => "continue",
+        }
+    }
+}
+
+/// How long a stream's first delivery is held back, so that more failures stay silent: until either is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HoldBack {
+    /// Characters of content.
+    pub chars: Option<usize>,
+    /// Time since the first content.
+    pub time: Option<Duration>,
+}
+
+/// A second attempt that races a slow first one. Only streams are hedged, since only there a vendor that is left stops
+/// working; it goes to a target of another correlation domain, before any content, and the first content wins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hedge {
+    /// How long the first attempt is given. None: its target's 95th percentile of time to first content, once 50 are
+    /// known, and at least 1 s.
+    pub after: Option<Duration>,
+    /// Most of the requests, and of the money of the last 10 minutes, that hedges may take. Default 0.05.
+    pub share: f64,
+}
+
+impl Default for Hedge {
+    fn default() -> Self {
+        Self {
+            after: None,
+            share: 0.05,
+        }
+    }
+}
+
+/// One key of a provider's pool.
+#[derive(Debug, Clone)]
+pub struct PooledKey {
+    /// Where it is read from.
+    pub source: KeySource,
+    /// Its share of the traffic, beside the other keys' weights. Default 1.
+    pub weight: f64,
+    /// The account whose limits it shares with other keys of the provider. None: one of its own.
+    pub group: Option<String>,
+}
+
+impl From<KeySource> for PooledKey {
+    fn from(source: KeySource) -> Self {
+        Self {
+            source,
+            weight: 1.0,
+            group: None,
+        }
+    }
+}
+
+/// Connections kept open to the targets a route would use next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standby {
+    /// Whether any are. Default: yes.
+    pub enabled: bool,
+    /// How many targets beside the first of a plan. Default 1.
+    pub spares: u32,
+    /// How often an idle connection is used, for a free request. Default 45 s: vendors' edges close idle connections
+    /// after 60 s and more, and ours are kept for 50 s.
+    pub refresh: Duration,
+}
+
+impl Default for Standby {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            spares: 1,
+            refresh: Duration::from_secs(45),
+        }
+    }
+}

@@ -1,0 +1,99 @@
+use std::sync::Arc;
+
+use super::exchange;
+use super::live::Live;
+use super::recovery::Resume;
+use super::targets::PreparedTarget;
+use super::ticket::Ticket;
+use super::world::World;
+use crate::config::HoldBack;
+use crate::policy::Start;
+use crate::types::{ChatRequest, Completion, Failure, FinishReason, Phase};
+
+/// How an answer is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum How {
+    /// As a whole, in one reply.
+    Whole,
+    /// As a whole, but over a stream, so that silence is noticed.
+    ViaStream,
+    /// As a stream that is handed over once so much of it is there.
+    Stream(Option<HoldBack>),
+}
+
+impl How {
+    /// Whether the vendor is asked for a stream.
+    pub(super) const fn streams(self) -> bool {
+        !matches!(self, Self::Whole)
+    }
+}
+
+pub(super) enum Answer {
+    Whole(Box<Completion>),
+    Stream(Box<Live>),
+}
+
+/// One exchange with one target, to its answer or to the first content of it.
+pub(super) async fn attempt(
+    world: &Arc<World>,
+    target: &PreparedTarget,
+    start: &Start,
+    request: &ChatRequest,
+    (how, resume): (How, Option<&Resume>),
+    ticket: &mut Ticket,
+) -> Result<Answer, Failure> {
+    let continued = resume.and_then(|resume| resume.request_for(target, request));
+    ticket.notes.continues = continued.is_some();
+    let asked = continued.as_ref().unwrap_or(request);
+    let body = exchange::open(world, target, start, asked, how.streams(), ticket).await?;
+    if how.streams() {
+        let resume = resume.filter(|_| ticket.notes.continues);
+        let mut live = Live::new(world, target, start, body, resume);
+        live.first_content(ticket).await?;
+        return match how {
+            How::Stream(hold_back) => {
+                if let Some(hold_back) = hold_back {
+                    live.hold_back(hold_back, ticket).await?;
+                }
+                Ok(Answer::Stream(Box::new(live)))
+            }
+            How::Whole | How::ViaStream => {
+                live.to_the_end(ticket).await?;
+                checked(live.into_completion()).map(|completion| Answer::Whole(Box::new(completion)))
+            }
+        };
+    }
+    let bytes = exchange::whole(world, start, body, ticket).await?;
+    match target.dialect.decode(&bytes).and_then(checked) {
+        Ok(completion) => {
+            ticket.notes.seen = completion.text.len() as u64;
+            ticket.first_content();
+            Ok(Answer::Whole(Box::new(completion)))
+        }
+        Err(mut failure) => {
+            failure.phase = Phase::Body;
+            failure.status = failure.status.or(ticket.notes.status);
+            Err(failure)
+        }
+    }
+}
+
+/// A reply that is none: it says nothing and gives no reason, or the vendor says that generation failed.
+pub(super) fn checked(completion: Completion) -> Result<Completion, Failure> {
+    let raw = completion.finish_raw.as_deref().unwrap_or("none");
+    match completion.finish_reason {
+        Some(FinishReason::Error) => Err(Failure::malformed(format!(
+            "the vendor says generation failed (finish reason {})",
+            Failure::clean(raw)
+        ))),
+        None | Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Other)
+            if !completion.has_content() =>
+        {
+            Err(Failure::malformed(format!(
+                "the reply is empty (finish reason {})",
+                Failure::clean(raw)
+            )))
+        }
+        _ => Ok(completion),
+    }
+}

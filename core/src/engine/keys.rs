@@ -1,0 +1,131 @@
+//! The keys of a client: read once, kept, bound to the one origin they may go to.
+
+use std::sync::{Arc, Mutex};
+
+use http::HeaderValue;
+use http::header::HeaderName;
+use secrecy::ExposeSecret;
+use url::Origin;
+
+use super::lock;
+use crate::config::{self, KeySource};
+use crate::dialect::{Dialect, dialect};
+use crate::secrets;
+use crate::types::KeyId;
+
+/// A key as it is sent, bound to the one origin it may go to.
+pub(crate) struct Key {
+    pub(crate) fingerprint: String,
+    pub(crate) header: (HeaderName, HeaderValue),
+    pub(crate) origin: Origin,
+}
+
+struct Slot {
+    source: KeySource,
+    read: Mutex<Option<Arc<Key>>>,
+}
+
+/// The key pool of one provider.
+pub(super) struct Pool {
+    provider: usize,
+    dialect: &'static dyn Dialect,
+    origin: Origin,
+    slots: Vec<Slot>,
+}
+
+impl Pool {
+    pub(super) fn new(provider: usize, config: &config::Provider) -> Self {
+        let slots = config.keys.iter().map(|key| Slot {
+            source: key.source.clone(),
+            read: Mutex::new(None),
+        });
+        Self {
+            provider,
+            dialect: dialect(config.dialect),
+            origin: config.base_url.origin(),
+            slots: slots.collect(),
+        }
+    }
+
+    /// The keys that can be read; the one that stands for "none needed" where there are none.
+    pub(super) fn usable(&self) -> Vec<KeyId> {
+        let id = |key| KeyId {
+            provider: self.provider,
+            key,
+        };
+        if self.slots.is_empty() {
+            return vec![id(0)];
+        }
+        (0..self.slots.len())
+            .filter(|key| self.key(*key).is_some_and(|key| key.is_ok()))
+            .map(id)
+            .collect()
+    }
+
+    /// A key, read once and kept; None for a provider that has none. An unreadable one is looked for anew each time,
+    /// since the variable may be set later.
+    pub(super) fn key(&self, index: usize) -> Option<Result<Arc<Key>, String>> {
+        let slot = self.slots.get(index)?;
+        let mut read = lock(&slot.read);
+        if let Some(key) = &*read {
+            return Some(Ok(Arc::clone(key)));
+        }
+        let key = self.read(&slot.source);
+        if let Ok(key) = &key {
+            *read = Some(Arc::clone(key));
+        }
+        Some(key)
+    }
+
+    /// Reads the source of a key again of which the secret with the fingerprint `refused` was refused: whether it holds
+    /// another secret now, whoever noticed first, and whether that was news. Calls that began with the old one end after
+    /// it was replaced.
+    pub(super) fn renew(&self, index: usize, refused: Option<&str>) -> Renewed {
+        let Some(slot) = self.slots.get(index) else {
+            return Renewed::No;
+        };
+        let Ok(key) = self.read(&slot.source) else {
+            return Renewed::No;
+        };
+        if refused == Some(key.fingerprint.as_str()) {
+            return Renewed::No;
+        }
+        let mut read = lock(&slot.read);
+        let known = read
+            .as_ref()
+            .is_some_and(|old| old.fingerprint == key.fingerprint);
+        *read = Some(key);
+        if known { Renewed::Before } else { Renewed::Now }
+    }
+
+    /// What reading each key that cannot be read said.
+    pub(super) fn problems(&self) -> Vec<String> {
+        (0..self.slots.len())
+            .filter_map(|key| self.key(key)?.err())
+            .collect()
+    }
+
+    fn read(&self, source: &KeySource) -> Result<Arc<Key>, String> {
+        let secret = secrets::resolve(source)?;
+        let (name, prefix) = self.dialect.auth();
+        let mut value = HeaderValue::from_str(&format!("{prefix}{}", secret.expose_secret()))
+            .map_err(|_| "the key holds a character that no header takes".to_owned())?;
+        value.set_sensitive(true);
+        Ok(Arc::new(Key {
+            fingerprint: secrets::fingerprint(&secret),
+            header: (HeaderName::from_static(name), value),
+            origin: self.origin.clone(),
+        }))
+    }
+}
+
+/// What reading a secret again has shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewed {
+    /// It is the one that was refused, or cannot be read.
+    No,
+    /// It is another one, as another call has noticed.
+    Before,
+    /// It is another one.
+    Now,
+}

@@ -1,0 +1,206 @@
+//! Routes and targets, looked up once.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use super::keys::Pool;
+use crate::catalog::{self, Model};
+use crate::config::{Config, Provider, Route, Target};
+use crate::dialect::{Dialect, dialect};
+use crate::health::Place;
+use crate::limits::KeySpec;
+use crate::policy::{Admission, Rules};
+use crate::types::{DomainId, EndpointId, GroupId, KeyId, RouteId, TargetId};
+
+/// The route of requests that name a target: all of them share one retry budget.
+const BY_HAND: RouteId = RouteId(u32::MAX);
+
+/// A provider with what every attempt on it needs.
+pub(crate) struct PreparedProvider {
+    pub(super) name: String,
+    pub(super) dialect: &'static dyn Dialect,
+    pub(super) base_url: String,
+    pub(super) pool: Pool,
+    /// The account of each of its keys; one stands for "no key" where there are none.
+    pub(super) groups: Vec<(GroupId, String)>,
+    endpoint: EndpointId,
+    domains: Vec<DomainId>,
+    stops: bool,
+}
+
+/// A target with what every attempt on it needs.
+pub(crate) struct PreparedTarget {
+    pub(crate) id: TargetId,
+    pub(crate) name: String,
+    pub(crate) provider_name: String,
+    pub(crate) model: String,
+    pub(crate) dialect: &'static dyn Dialect,
+    pub(crate) base_url: String,
+    pub(crate) facts: Option<&'static Model>,
+    pub(crate) domains: Vec<DomainId>,
+    /// Whether the vendor stops billing when a stream is left.
+    pub(crate) stops: bool,
+    pub(super) provider: usize,
+}
+
+/// A route with its targets looked up.
+pub(crate) struct PreparedRoute {
+    pub(crate) targets: Vec<Arc<PreparedTarget>>,
+    pub(crate) route: Route,
+    pub(crate) id: RouteId,
+}
+
+impl PreparedRoute {
+    pub(crate) fn rules(&self, stream: bool, recovers: bool) -> Rules {
+        Rules {
+            route: self.id,
+            max_attempts: self.route.max_attempts,
+            rate_limit_wait: self.route.rate_limit_wait,
+            failover_on: self.route.failover_on.clone(),
+            backoff: self.route.backoff.clone(),
+            timeouts: self.route.timeouts.clone(),
+            stream,
+            recovers,
+            hedge: self.route.hedge,
+        }
+    }
+}
+
+/// The providers of a config, numbered.
+pub(super) struct Providers {
+    all: Vec<PreparedProvider>,
+    index: BTreeMap<String, usize>,
+}
+
+impl Providers {
+    pub(super) fn new(config: &Config) -> Self {
+        let mut numbers = Numbers::default();
+        let mut all = Vec::with_capacity(config.providers.len());
+        let mut index = BTreeMap::new();
+        for (name, provider) in &config.providers {
+            index.insert(name.clone(), all.len());
+            all.push(numbers.provider(all.len(), provider));
+        }
+        Self { all, index }
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&PreparedProvider> {
+        self.all.get(index)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &PreparedProvider> {
+        self.all.iter()
+    }
+
+    /// Makes the keys known, with the limits the user knows of their accounts.
+    pub(super) fn register(&self, config: &Config, admission: &mut Admission) {
+        for (provider, (prepared, written)) in self.all.iter().zip(config.providers.values()).enumerate() {
+            for (key, (group, _)) in prepared.groups.iter().enumerate() {
+                let spec = KeySpec {
+                    key: KeyId { provider, key },
+                    group: *group,
+                    weight: written.keys.get(key).map_or(1.0, |key| key.weight),
+                };
+                admission.limits.register(spec, &written.limits);
+            }
+        }
+    }
+
+    pub(super) fn target(&self, target: &Target) -> Option<PreparedTarget> {
+        let index = *self.index.get(&target.provider)?;
+        let provider = self.all.get(index)?;
+        let name = target.to_string();
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Some(PreparedTarget {
+            id: TargetId(hasher.finish()),
+            name,
+            provider_name: target.provider.clone(),
+            model: target.model.clone(),
+            dialect: provider.dialect,
+            base_url: provider.base_url.clone(),
+            facts: catalog::model(&target.provider, &target.model),
+            domains: provider.domains.clone(),
+            stops: provider.stops,
+            provider: index,
+        })
+    }
+
+    pub(super) fn route(&self, route: Route, id: Option<u32>) -> PreparedRoute {
+        let targets = route
+            .targets
+            .iter()
+            .filter_map(|target| self.target(target).map(Arc::new))
+            .collect();
+        PreparedRoute {
+            targets,
+            route,
+            id: id.map_or(BY_HAND, RouteId),
+        }
+    }
+
+    /// The target as the breakers know it.
+    pub(super) fn place(&self, target: &PreparedTarget) -> Place {
+        let provider = self.all.get(target.provider);
+        Place {
+            target: target.id,
+            name: target.name.clone(),
+            endpoint: provider.map_or_else(EndpointId::default, |provider| provider.endpoint),
+            endpoint_name: target.provider_name.clone(),
+            domains: target.domains.clone(),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Numbers {
+    domains: BTreeMap<String, u32>,
+    groups: u32,
+}
+
+impl Numbers {
+    fn provider(&mut self, index: usize, config: &Provider) -> PreparedProvider {
+        // What a vendor runs fails together, wherever it is called.
+        let own = format!("vendor:{}", config.name);
+        let mut domains = vec![self.domain(&own)];
+        for name in &config.domains {
+            let domain = self.domain(name);
+            if !domains.contains(&domain) {
+                domains.push(domain);
+            }
+        }
+        PreparedProvider {
+            name: config.name.clone(),
+            dialect: dialect(config.dialect),
+            base_url: config.base_url.as_str().trim_end_matches('/').to_owned(),
+            pool: Pool::new(index, config),
+            groups: self.accounts(config),
+            endpoint: EndpointId(u32::try_from(index).unwrap_or(u32::MAX)),
+            domains,
+            stops: catalog::provider(&config.name).is_some_and(|known| known.stops_on_disconnect),
+        }
+    }
+
+    fn domain(&mut self, name: &str) -> DomainId {
+        let next = u32::try_from(self.domains.len()).unwrap_or(u32::MAX);
+        DomainId(*self.domains.entry(name.to_owned()).or_insert(next))
+    }
+
+    fn accounts(&mut self, config: &Provider) -> Vec<(GroupId, String)> {
+        let mut named: BTreeMap<&str, GroupId> = BTreeMap::new();
+        let mut fresh = || {
+            self.groups += 1;
+            GroupId(self.groups)
+        };
+        if config.keys.is_empty() {
+            return vec![(fresh(), config.name.clone())];
+        }
+        let keys = config.keys.iter().enumerate();
+        keys.map(|(key, pooled)| match pooled.group.as_deref() {
+            Some(name) => (*named.entry(name).or_insert_with(&mut fresh), name.to_owned()),
+            None => (fresh(), format!("{}[{key}]", config.name)),
+        })
+        .collect()
+    }
+}

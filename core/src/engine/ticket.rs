@@ -1,0 +1,188 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+
+use super::targets::PreparedTarget;
+use super::world::World;
+use crate::budget::{Fate, Quote};
+use crate::catalog::Model;
+use crate::dialect::common::request_id;
+use crate::dialect::rate_limits;
+use crate::mutant::{self, Mutant};
+use crate::policy::{Ended, Permit};
+use crate::types::{Billing, CostRange, Failure, Moment, Next, Usage, What};
+
+/// What is learnt while an attempt runs.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    pub(super) started: Moment,
+    pub(super) key: Option<String>,
+    pub(super) first_content: Option<Moment>,
+    pub(super) status: Option<u16>,
+    pub(super) request_id: Option<String>,
+    pub(super) usage: Usage,
+    pub(super) adapted: Vec<String>,
+    /// Bytes of content that have come.
+    pub(super) seen: u64,
+    /// It goes on where an earlier attempt of the stream broke off.
+    pub(super) continues: bool,
+}
+
+/// An attempt that is over, and what it may have cost.
+#[derive(Debug)]
+pub(super) struct Closed {
+    pub(super) notes: Notes,
+    pub(super) billing: Billing,
+    pub(super) cost: CostRange,
+}
+
+impl Closed {
+    /// An attempt that was never made.
+    pub(super) const fn unsent(notes: Notes) -> Self {
+        Self {
+            notes,
+            billing: Billing::Unsent,
+            cost: CostRange::ZERO,
+        }
+    }
+}
+
+/// An attempt under way, with the permit it was let in by. Whatever becomes of it, the permit is given back and the cost
+/// booked: dropping it means that we left.
+pub(super) struct Ticket {
+    world: Arc<World>,
+    request: u64,
+    target: String,
+    facts: Option<&'static Model>,
+    quote: Quote,
+    stream: bool,
+    permit: Option<Permit>,
+    pub(super) notes: Notes,
+}
+
+impl Ticket {
+    pub(super) fn open(
+        world: &Arc<World>,
+        request: u64,
+        target: Option<&Arc<PreparedTarget>>,
+        quote: Option<Quote>,
+        permit: Permit,
+        (stream, hedge): (bool, bool),
+    ) -> Self {
+        let key = world.fingerprint(permit.key());
+        let name = target.map(|target| target.name.clone()).unwrap_or_default();
+        world.tell(Some(request), || What::AttemptStarted {
+            target: name.clone(),
+            key: key.clone(),
+            hedge,
+            probe: permit.is_probe(),
+        });
+        Self {
+            request,
+            target: name,
+            facts: target.and_then(|target| target.facts),
+            quote: quote.unwrap_or_default(),
+            stream,
+            permit: Some(permit),
+            notes: Notes {
+                started: world.clock.now(),
+                key,
+                ..Notes::default()
+            },
+            world: Arc::clone(world),
+        }
+    }
+
+    /// A response head came.
+    pub(super) fn head(&mut self, status: StatusCode, headers: &HeaderMap) {
+        self.notes.status = Some(status.as_u16());
+        self.notes.request_id = request_id(headers);
+        let (now, wall) = (self.world.clock.now(), self.world.clock.wall());
+        let told = rate_limits::told(headers, wall);
+        if let Some(permit) = &self.permit {
+            self.world.decide(|admission| admission.head(permit, &told, now));
+        }
+    }
+
+    /// The first content came.
+    pub(super) fn first_content(&mut self) {
+        let now = self.world.clock.now();
+        self.notes.first_content = Some(now);
+        // The time a whole reply took is mostly that of its length, and says little of the target.
+        if self.stream
+            && let Some(permit) = &mut self.permit
+        {
+            self.world
+                .decide(|admission| admission.first_content(permit, now));
+        }
+        let started = self.notes.started;
+        self.world.tell(Some(self.request), || What::FirstContent {
+            target: self.target.clone(),
+            after: (now - started).as_secs_f64(),
+        });
+    }
+
+    /// It answered.
+    pub(super) fn answered(mut self, usage: &Usage) -> Closed {
+        self.notes.usage = *usage;
+        self.close(Fate::Answered, Ended::Answered(usage))
+    }
+
+    /// It failed.
+    pub(super) fn failed(mut self, failure: &Failure, renewed: bool) -> Closed {
+        // To the target's health a stream that broke is one thing, and an attempt that never began another.
+        let delivered = self.notes.first_content.is_some();
+        let ended = Ended::Failed {
+            failure,
+            delivered,
+            renewed,
+        };
+        self.close(Fate::Failed(failure), ended)
+    }
+
+    /// We left it for a faster one.
+    pub(super) fn left(mut self) -> Closed {
+        self.leave()
+    }
+
+    fn leave(&mut self) -> Closed {
+        let head = self.notes.status.is_some();
+        let stream = self.stream;
+        self.close(Fate::Left { head, stream }, Ended::Left)
+    }
+
+    fn close(&mut self, fate: Fate<'_>, ended: Ended<'_>) -> Closed {
+        let notes = std::mem::take(&mut self.notes);
+        let bill = self.quote.bill(self.facts, fate, &notes.usage, notes.seen);
+        if let Some(permit) = self.permit.take() {
+            let now = self.world.clock.now();
+            self.world
+                .decide(|admission| admission.end(permit, ended, bill, now));
+        }
+        Closed {
+            notes,
+            billing: bill.0,
+            cost: bill.1,
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.permit.is_none() || mutant::on(Mutant::PermitLeaks) {
+            return;
+        }
+        let closed = self.leave();
+        let target = std::mem::take(&mut self.target);
+        self.world.tell(Some(self.request), || What::AttemptEnded {
+            target,
+            key: closed.notes.key,
+            code: "cancelled".to_owned(),
+            status: closed.notes.status,
+            billing: closed.billing,
+            cost: closed.cost,
+            next: Next::Finish,
+            reason: "the caller went away".to_owned(),
+        });
+    }
+}
