@@ -27,8 +27,10 @@ pub(crate) struct Report {
 
 /// How long one call may hang before it counts as lost: longer than any deadline.
 const LOST: Duration = Duration::from_secs(3_600);
-/// Calls to each route and each target after the healing.
-const HEALED_CALLS: usize = 3;
+/// The time between two calls after the healing: the tightest limit of any vendor is 30 a minute.
+const HEALED_GAP: Duration = Duration::from_millis(2_500);
+/// Calls to each route and each target then.
+const HEALED_CALLS: usize = 12;
 
 /// Runs a seed.
 ///
@@ -90,6 +92,13 @@ async fn drive(
     let books = Books::new(std::sync::Mutex::new(Ledger::new(world, verbose)));
     let transport = Arc::new(Vendors(Arc::clone(&books)));
     let client = Client::with_transport(config, transport, Some(seed));
+    let (listening, scan) = (Arc::clone(&books), watched.clone());
+    client.on_event(move |event| {
+        if let Some(watch) = &scan {
+            watch.look(&format!("{event:?}"));
+        }
+        open(&listening).heard(event);
+    });
     let mut crowd = Crowd {
         books: Arc::clone(&books),
         client,
@@ -100,6 +109,7 @@ async fn drive(
     };
     for _ in 0..calls {
         crowd.pause().await?;
+        crowd.operate();
         crowd.call(None).await;
         if !open(&books).violations.is_empty() {
             break;
@@ -109,8 +119,9 @@ async fn drive(
     if open(&books).violations.is_empty() {
         crowd.heal().await?;
     }
+    let status = crowd.client.status();
     let mut books = open(&books);
-    invariants::finished(&mut books);
+    invariants::finished(&mut books, &status);
     if let Some(found) = watched.and_then(|watch| watch.found()) {
         books.judge(found.0, None, Err(found.1));
     }
@@ -181,6 +192,32 @@ impl Crowd {
         self.rotate(false)
     }
 
+    /// An operator holds a target, or lets one go.
+    fn operate(&mut self) {
+        let (target, name, held) = {
+            let books = open(&self.books);
+            if self.rng.f64() >= books.world.callers.holds {
+                return;
+            }
+            // Targets that no route names are not known before someone asks for them.
+            let named = &books.world.routes[self.rng.usize(..books.world.routes.len())].targets;
+            let target = named[self.rng.usize(..named.len())];
+            let name = books.world.targets[target].name.clone();
+            (target, name, books.said.held.contains(&target))
+        };
+        // The books are closed meanwhile: the client tells of what it does.
+        let done = match held {
+            true => self.client.release(&name),
+            false => self.client.hold(&name),
+        };
+        let mut books = open(&self.books);
+        match held {
+            true => books.said.held.remove(&target),
+            false => books.said.held.insert(target),
+        };
+        books.judge(5, None, done.map(drop).map_err(|error| error.to_string()));
+    }
+
     /// Replaces the keys whose time has come, or all that a client knows to be refused.
     fn rotate(&mut self, all: bool) -> Result<(), String> {
         let mut books = open(&self.books);
@@ -240,6 +277,7 @@ impl Crowd {
         });
         if healed.is_some() {
             self.gather().await;
+            tokio::time::sleep(HEALED_GAP).await;
         }
     }
 
@@ -295,6 +333,7 @@ impl Crowd {
             ends: 0,
             attempts: Vec::new(),
             open: 0,
+            hedged: false,
             healed: healed.is_some(),
             delivered: Delivered::default(),
         });
@@ -323,6 +362,16 @@ impl Crowd {
     async fn heal(&mut self) -> Result<(), String> {
         open(&self.books).healed = true;
         self.rotate(true)?;
+        let held: Vec<String> = {
+            let mut books = open(&self.books);
+            let held = std::mem::take(&mut books.said.held);
+            held.iter()
+                .map(|target| books.world.targets[*target].name.clone())
+                .collect()
+        };
+        for name in held {
+            self.client.release(&name).map_err(|error| error.to_string())?;
+        }
         tokio::time::sleep(Duration::from_millis(HEALING)).await;
         let (routes, targets) = {
             let books = open(&self.books);
@@ -372,15 +421,22 @@ fn make(
         Box::pin(read(client, books, number, request, slow))
     } else {
         Box::pin(async move {
-            let asked = open(&books).now();
+            let asked = begin(&books, number);
             let answer = client.send(request).await;
             invariants::ended_call(&mut open(&books), number, answer.as_ref(), asked);
         })
     }
 }
 
+/// The call begins: the next request the core numbers is its.
+fn begin(books: &Books, number: u32) -> Ms {
+    let mut books = open(books);
+    books.said.beginning = Some(number);
+    books.now()
+}
+
 async fn read(client: Client, books: Books, number: u32, request: ChatRequest, slow: Ms) {
-    let asked = open(&books).now();
+    let asked = begin(&books, number);
     let mut stream = match client.open(request).await {
         Ok(stream) => stream,
         Err(error) => return invariants::ended_call(&mut open(&books), number, Err(&error), asked),

@@ -5,15 +5,15 @@
 
 use hotspare::secrets::fingerprint;
 use hotspare::transport::HttpRequest;
-use hotspare::types::{Attempt as Told, Outcome as ToldOutcome, Phase, Reply, Sent, StreamEvent};
+use hotspare::types::{Attempt as Told, Outcome as ToldOutcome, Phase, Reply, Sent, Status, StreamEvent};
 use hotspare::{Error, ErrorKind};
 use secrecy::SecretString;
 
 use crate::faults::{Fault, Lesson};
-use crate::ledger::{End, Key, Ledger, Outcome};
+use crate::ledger::{Delivered, End, Key, Ledger, Outcome};
 use crate::render::{FLOOD, REPLY, TOKEN, read_token};
 use crate::servers::secret;
-use crate::world::{CANARY, Ms, PROMPT, World};
+use crate::world::{CANARY, Ms, PROMPT};
 
 type Found = Result<(), String>;
 
@@ -25,6 +25,9 @@ const CENT: f64 = 1e-9;
 const MOST_WHOLE: u64 = (64 << 20) + FLOOD as u64;
 const MOST_STREAM: u64 = (256 << 20) + FLOOD as u64;
 const MOST_ERROR: u64 = (64 << 10) + FLOOD as u64;
+/// A limit's period, and the time in which a takeover must not have grown.
+const MINUTE: Ms = 60_000;
+const TAKEOVER: Ms = 10_000;
 /// Bytes of a line that has no end: the longest line taken is a mebibyte.
 const MOST_LINE: u64 = 2 * FLOOD as u64 + 64;
 
@@ -35,6 +38,10 @@ pub(crate) fn received(books: &mut Ledger, serial: u32) {
         books.judge(20, None, Err(format!("attempt {serial} belongs to no call")));
         return;
     }
+    let found = limits_are_kept(books, serial);
+    books.judge(16, Some(number), found);
+    let found = takeovers_are_gentle(books, serial);
+    books.judge(28, Some(number), found);
     let checks: [(u8, fn(&Ledger, u32) -> Found); 6] = [
         (4, caps),
         (6, refused_keys_rest),
@@ -60,12 +67,22 @@ pub(crate) fn ended(books: &mut Ledger, serial: u32) {
 pub(crate) fn event(books: &mut Ledger, number: u32, event: &StreamEvent) {
     match event {
         StreamEvent::Text { text } => {
+            let found = one_winner(books, number);
+            books.judge(12, Some(number), found);
             let found = one_answer(books, number, text);
             books.judge(13, Some(number), found);
             let found = in_order(books, number, text);
             books.judge(15, Some(number), found);
         }
-        StreamEvent::Restart { .. } => books.calls[number as usize].delivered = Default::default(),
+        StreamEvent::Restart { .. } => books.calls[number as usize].delivered = Delivered::default(),
+        StreamEvent::Continue { .. } => {
+            let delivered = &mut books.calls[number as usize].delivered;
+            *delivered = Delivered {
+                from: None,
+                tokens: 0,
+                before: delivered.before + delivered.tokens,
+            };
+        }
         _ => {}
     }
 }
@@ -87,7 +104,8 @@ pub(crate) fn ended_call(books: &mut Ledger, number: u32, answer: Result<&Reply,
     let found = in_time(books, number, asked);
     books.judge(3, Some(number), found);
     let found = books_agree(books, number, trail);
-    books.judge(20, Some(number), found.clone());
+    let hedged = books.calls[number as usize].hedged;
+    books.judge(if hedged { 12 } else { 20 }, Some(number), found.clone());
     if found.is_ok() {
         let found = never_cheaper(books, number, trail);
         books.judge(10, Some(number), found);
@@ -154,11 +172,99 @@ pub(crate) fn lost(books: &mut Ledger) {
 }
 
 /// The seed is over.
-pub(crate) fn finished(books: &mut Ledger) {
+pub(crate) fn finished(books: &mut Ledger, status: &Status) {
     for number in 0..books.calls.len() {
         let found = once(books, number);
         let number = u32::try_from(number).unwrap_or(u32::MAX);
         books.judge(1, Some(number), found);
+    }
+    if !books.violations.is_empty() {
+        // What follows would only say so again.
+        return;
+    }
+    let found = all_given_back(status);
+    books.judge(27, None, found);
+    let found = never_negative(books, status);
+    books.judge(17, None, found);
+    let found = sums_agree(books, status);
+    books.judge(10, None, found);
+    let found = all_closed(status);
+    books.judge(18, None, found);
+}
+
+/// 27, of all calls together: from the status once nobody is under way.
+fn all_given_back(status: &Status) -> Found {
+    let busy = status.targets.iter().find(|target| target.in_flight > 0);
+    if let Some(target) = busy {
+        return Err(format!(
+            "{} still has {} attempts under way",
+            target.target, target.in_flight
+        ));
+    }
+    if status.in_flight > 0 || status.reserved > 0.0 {
+        return Err(format!(
+            "{} requests and ${} are still held",
+            status.in_flight, status.reserved
+        ));
+    }
+    Ok(())
+}
+
+/// 17, at rest: no more is left of a limit than there can be, as there would be had it gone below nothing and round.
+fn never_negative(books: &Ledger, status: &Status) -> Found {
+    for told in &status.targets {
+        let target = books
+            .world
+            .targets
+            .iter()
+            .find(|target| target.name == told.target);
+        let limit = target.and_then(|target| books.world.vendors[target.vendor].limit);
+        if let (Some(left), Some((limit, burst))) = (told.requests_left, limit)
+            && left > limit.max(burst)
+        {
+            return Err(format!(
+                "{left} requests are left at {}, of a limit of {limit}",
+                told.target
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// 10, of all calls together: what the status says was spent holds the sum of the vendors' bills.
+fn sums_agree(books: &Ledger, status: &Status) -> Found {
+    for told in &status.targets {
+        let Some(index) = books
+            .world
+            .targets
+            .iter()
+            .position(|target| target.name == told.target)
+        else {
+            return Err(format!("{} is no target", told.target));
+        };
+        if books.world.targets[index].price.is_none() {
+            continue;
+        }
+        let attempts = books.attempts.iter().filter(|attempt| attempt.target == index);
+        let billed: f64 = attempts.map(|attempt| attempt.bill).sum();
+        let spent = told.spent;
+        if billed + CENT < spent.min * (1.0 - CENT)
+            || spent.max.is_some_and(|max| max * (1.0 + CENT) + CENT < billed)
+        {
+            return Err(format!(
+                "{} billed ${billed}, and {spent:?} was booked",
+                told.target
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// 18. "… every target is Closed": from the status, after the calls that followed the healing.
+fn all_closed(status: &Status) -> Found {
+    match status.targets.iter().find(|target| target.state != "closed") {
+        None => Ok(()),
+        Some(target) => Err(format!("{} is {}: {}", target.target, target.state, target.why)),
     }
 }
 
@@ -216,10 +322,10 @@ fn refused_keys_rest(books: &Ledger, serial: u32) -> Found {
 /// a wait, and the next request in its scope.
 fn waits_are_kept(books: &Ledger, serial: u32) -> Found {
     let attempt = &books.attempts[serial as usize];
-    let Some((vendor, slot, generation)) = attempt.key else {
+    let Some((vendor, slot, _)) = attempt.key else {
         return Ok(());
     };
-    let scope = World::limit_scope(vendor, slot, generation, attempt.target);
+    let scope = (vendor, books.world.group(vendor, Some(slot)), attempt.target);
     match books.gates.get(&scope) {
         Some(until) if *until > attempt.at => Err(format!(
             "key {:?} was to be left alone for {} ms more",
@@ -281,43 +387,134 @@ fn final_answers_are_final(books: &Ledger, serial: u32) -> Found {
 }
 
 /// 10. "ledger(client) ≥ ledger(server) at all times and equal after settling when usage was received." The trail's
-/// costs against the vendors' bills, attempt by attempt, where the trail says it knows.
+/// costs, from the least to the most, against the vendors' bills, attempt by attempt.
 fn never_cheaper(books: &Ledger, number: u32, trail: &[Told]) -> Found {
-    for (told, serial) in sends(trail).zip(&books.calls[number as usize].attempts) {
-        let attempt = &books.attempts[*serial as usize];
-        let priced = books.world.targets[attempt.target].price.is_some();
-        match told.cost_usd {
-            Some(cost) if priced && cost + CENT < attempt.bill => {
-                return Err(format!(
-                    "attempt {serial} is booked at ${cost}, and billed ${}",
-                    attempt.bill
-                ));
-            }
-            Some(cost) if priced && told.outcome == ToldOutcome::Answered && attempt.counted => {
-                if (cost - attempt.bill).abs() > CENT {
-                    return Err(format!(
-                        "attempt {serial} counted ${}, and is booked at ${cost}",
-                        attempt.bill
-                    ));
-                }
-            }
-            None if priced && told.outcome == ToldOutcome::Answered && attempt.counted => {
-                return Err(format!("attempt {serial} was counted, and has no cost"));
-            }
-            _ => {}
+    for (told, serial) in pairs(books, number, trail) {
+        let attempt = &books.attempts[serial as usize];
+        if books.world.targets[attempt.target].price.is_none() {
+            continue;
+        }
+        let (least, most, bill) = (told.cost_min_usd, told.cost_max_usd, attempt.bill);
+        if least > bill + CENT || most.is_some_and(|most| most + CENT < bill) {
+            return Err(format!(
+                "attempt {serial} is booked at ${least} to ${most:?}, and billed ${bill}"
+            ));
+        }
+        let counted = told.outcome == ToldOutcome::Answered && attempt.counted;
+        if counted && told.cost_usd.is_none_or(|cost| (cost - bill).abs() > CENT) {
+            return Err(format!(
+                "attempt {serial} counted ${bill}, and is booked at {:?}",
+                told.cost_usd
+            ));
         }
     }
     Ok(())
 }
 
-/// 12. "≤1 winner per hedge; losers cancelled ≤100 ms and booked." Nothing hedges yet, so no two exchanges of a call
-/// may ever be open at once.
+/// 12. "≤1 winner per hedge; losers cancelled ≤100 ms and booked." From the vendors: exchanges of a call race only
+/// where its route hedges, and no more than two. (That the loser stands in the trail is looked at with 20.)
 fn nothing_races(books: &Ledger, serial: u32) -> Found {
     let attempt = &books.attempts[serial as usize];
-    match books.calls[attempt.call as usize].open {
-        0 => Ok(()),
-        open => Err(format!("{open} exchanges were still open when the next began")),
+    let call = &books.calls[attempt.call as usize];
+    let most = u32::from(call.hedged);
+    if call.open > most {
+        return Err(format!(
+            "{} exchanges were still open when the next began",
+            call.open
+        ));
     }
+    Ok(())
+}
+
+/// 12, from the caller: once content is given, only the exchange that gives it is open.
+fn one_winner(books: &Ledger, number: u32) -> Found {
+    let call = &books.calls[number as usize];
+    if call.open > 1 {
+        return Err(format!("content is given, and {} exchanges are open", call.open));
+    }
+    Ok(())
+}
+
+/// 16. "GCRA: sends in any 60 s ≤ limit + burst." From the vendors: what reached a quota group for one model, where the
+/// config names the limit, or a reply has told it.
+fn limits_are_kept(books: &mut Ledger, serial: u32) -> Found {
+    let attempt = &books.attempts[serial as usize];
+    if !attempt.reached {
+        return Ok(());
+    }
+    let at = attempt.at;
+    let vendor = books.world.targets[attempt.target].vendor;
+    let group = books.world.group(vendor, attempt.key.map(|key| key.1));
+    let scope = (vendor, group, attempt.target);
+    let traffic = books.traffic.entry(scope).or_default();
+    traffic.sends.push_back(at);
+    while traffic.sends.front().is_some_and(|first| first + MINUTE <= at) {
+        traffic.sends.pop_front();
+    }
+    let known = &books.world.vendors[vendor];
+    let Some((limit, burst)) = known.limit.filter(|_| known.limit_written) else {
+        return Ok(());
+    };
+    let sends = traffic.sends.len() as u64;
+    if sends > limit + burst {
+        return Err(format!(
+            "{sends} requests in a minute, of a limit of {limit} and a burst of {burst}"
+        ));
+    }
+    Ok(())
+}
+
+/// 28. "Failover from A never pushes B above its learned limits." From the vendors: what reached a quota group in any
+/// minute since a reply told its limit; and where the limit is known from the config, how fast a takeover grows in its
+/// first ten seconds: a fifth of the limit a minute, or what there was before, doubled once at most.
+fn takeovers_are_gentle(books: &mut Ledger, serial: u32) -> Found {
+    let attempt = &books.attempts[serial as usize];
+    if !attempt.reached {
+        return Ok(());
+    }
+    let (at, target) = (attempt.at, attempt.target);
+    let vendor = books.world.targets[target].vendor;
+    let group = books.world.group(vendor, attempt.key.map(|key| key.1));
+    let call = &books.calls[attempt.call as usize];
+    let first = match call.route {
+        Some(route) => books.world.routes[route].targets.first() == Some(&target),
+        None => true,
+    };
+    let scope = (vendor, group, target);
+    let learnt = books.learnt.get(&scope).copied();
+    let written = books.world.vendors[vendor]
+        .limit
+        .filter(|_| books.world.vendors[vendor].limit_written);
+    let traffic = books.traffic.entry(scope).or_default();
+    if let Some((limit, since)) = learnt {
+        let sends = traffic.sends.iter().filter(|sent| **sent >= since).count() as u64;
+        let burst = written.map_or((limit / 10).max(1), |(_, burst)| burst);
+        if sends > limit + burst {
+            return Err(format!(
+                "{sends} requests in a minute, of a limit of {limit} that was told at {since} ms"
+            ));
+        }
+    }
+    let (Some((limit, _)), false) = (written, first) else {
+        return Ok(());
+    };
+    let before = traffic.sends.len() as u64;
+    let takeover = match traffic.takeover {
+        Some((began, last, start, count)) if at < last + MINUTE => {
+            let early = u64::from(at < began + TAKEOVER);
+            (began, at, start, count + early)
+        }
+        _ => (at, at, before.max(limit / 5), 1),
+    };
+    traffic.takeover = Some(takeover);
+    let (_, _, start, count) = takeover;
+    let most = start / 3 + (start / 5).max(1) + 1;
+    if count > most {
+        return Err(format!(
+            "a takeover brought {count} requests in its first ten seconds, and {most} are the most"
+        ));
+    }
+    Ok(())
 }
 
 /// 13. "Content delivered = a prefix of *one* attempt's content, unless `Reset`/`Continue` was emitted first." From the
@@ -356,20 +553,23 @@ fn pieces(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// 14. "No silent truncation: success ⇒ terminal marker seen." The vendor sent its marker, and the reply is all it said,
-/// as is what a stream's caller got.
+/// as is what a stream's caller got; where it went on from an earlier attempt, that one's words come first.
 fn whole(books: &Ledger, number: u32, reply: &Reply) -> Found {
     let call = &books.calls[number as usize];
-    let Some(serial) = call.attempts.last() else {
-        return Err("an answer came from nobody".to_owned());
+    let last = pieces(reply.text()).last().and_then(read_token);
+    let Some((_, serial, ..)) = last.filter(|(owner, ..)| *owner == number) else {
+        return Err(format!("{:?} comes from nobody", reply.text()));
     };
-    let attempt = &books.attempts[*serial as usize];
+    let Some(attempt) = books.attempts.get(serial as usize) else {
+        return Err(format!("there is no attempt {serial}"));
+    };
     if !attempt.terminal {
         return Err(format!("attempt {serial} never came to its end"));
     }
     let mut tokens = 0;
-    for piece in pieces(reply.text()) {
+    for piece in pieces(reply.text()).skip(call.delivered.before as usize) {
         match read_token(piece) {
-            Some(found) if found == (number, *serial, attempt.generation, tokens) => tokens += 1,
+            Some(found) if found == (number, serial, attempt.generation, tokens) => tokens += 1,
             _ => {
                 return Err(format!(
                     "{piece:?} is no token of attempt {serial} due at {tokens}"
@@ -401,27 +601,34 @@ fn healed(books: &Ledger, number: u32, error: Option<&Error>) -> Found {
     }
 }
 
-/// The attempts of a trail that went out: those found impossible before never reach a vendor.
-fn sends(trail: &[Told]) -> impl Iterator<Item = &Told> {
-    trail.iter().filter(|told| {
-        told.failure()
-            .is_none_or(|failure| failure.phase != Phase::Encode)
-    })
+/// The attempts of a trail that went out, in the order they began: those found impossible before never reach a vendor.
+fn sends(trail: &[Told]) -> Vec<&Told> {
+    let mut sends: Vec<&Told> = trail
+        .iter()
+        .filter(|told| {
+            told.failure()
+                .is_none_or(|failure| failure.phase != Phase::Encode)
+        })
+        .collect();
+    sends.sort_by(|one, two| one.started.total_cmp(&two.started));
+    sends
+}
+
+/// The same, each with the exchange its vendor saw.
+fn pairs<'a>(books: &Ledger, number: u32, trail: &'a [Told]) -> Vec<(&'a Told, u32)> {
+    let seen = &books.calls[number as usize].attempts;
+    sends(trail).into_iter().zip(seen.iter().copied()).collect()
 }
 
 /// 20. "Trail complete: #attempts = #sends seen by the servers." One by one, with target and key.
 fn books_agree(books: &Ledger, number: u32, trail: &[Told]) -> Found {
-    let seen = &books.calls[number as usize].attempts;
-    let told: Vec<&Told> = sends(trail).collect();
-    if told.len() != seen.len() {
-        return Err(format!(
-            "the trail has {} attempts, and vendors saw {}",
-            told.len(),
-            seen.len()
-        ));
+    let seen = books.calls[number as usize].attempts.len();
+    let told = sends(trail).len();
+    if told != seen {
+        return Err(format!("the trail has {told} attempts, and vendors saw {seen}"));
     }
-    for (told, serial) in told.iter().zip(seen) {
-        let attempt = &books.attempts[*serial as usize];
+    for (told, serial) in pairs(books, number, trail) {
+        let attempt = &books.attempts[serial as usize];
         let target = &books.world.targets[attempt.target].name;
         if told.target != *target {
             return Err(format!(
@@ -550,9 +757,9 @@ fn unsent_is_free(books: &Ledger, number: u32, trail: &[Told]) -> Found {
             told.target, told.cost_usd
         ));
     }
-    for (told, serial) in sends(trail).zip(&books.calls[number as usize].attempts) {
+    for (told, serial) in pairs(books, number, trail) {
         // A client that left while it connected cannot know how far it had come.
-        if books.attempts[*serial as usize].end == End::Unmade && told.cost_usd != Some(0.0) {
+        if books.attempts[serial as usize].end == End::Unmade && told.cost_usd != Some(0.0) {
             return Err(format!(
                 "attempt {serial} reached nobody, and cost {:?}",
                 told.cost_usd

@@ -1,11 +1,12 @@
 //! The books of one seed: what the vendors saw, what the callers saw, and what was found wrong. Shared by vendors and
 //! callers; it knows nothing of the core's own books.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hotspare::types::DialectId;
 
+use crate::events::Said;
 use crate::faults::{Fault, Lesson};
 use crate::world::{LimitScope, Ms, World};
 
@@ -88,6 +89,8 @@ pub(crate) struct Call {
     pub(crate) ends: u32,
     pub(crate) attempts: Vec<u32>,
     pub(crate) open: u32,
+    /// A second attempt raced a first.
+    pub(crate) hedged: bool,
     /// It must succeed: every fault has healed.
     pub(crate) healed: bool,
     pub(crate) delivered: Delivered,
@@ -99,6 +102,18 @@ pub(crate) struct Delivered {
     /// The attempt, and which beginning of it.
     pub(crate) from: Option<(u32, u32)>,
     pub(crate) tokens: u32,
+    /// Tokens of earlier attempts that this one goes on from.
+    pub(crate) before: u32,
+}
+
+/// Requests that reached one quota group of a vendor for one model.
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// When, for the last minute.
+    pub(crate) sends: VecDeque<Ms>,
+    /// When the last takeover from another target began, when it was last needed, the pace it began at, and how many
+    /// came by it in its first ten seconds.
+    pub(crate) takeover: Option<(Ms, Ms, u64, u64)>,
 }
 
 /// Something that must never be.
@@ -130,6 +145,12 @@ pub(crate) struct Ledger {
     pub(crate) gates: BTreeMap<LimitScope, Ms>,
     /// The vendors' own limiters, by vendor, quota group and target: requests left, and when that was.
     pub(crate) buckets: BTreeMap<(usize, usize, usize), (f64, Ms)>,
+    /// Limits that clients were told, and since when.
+    pub(crate) learnt: BTreeMap<LimitScope, (u64, Ms)>,
+    /// What reached each vendor, for the last minute.
+    pub(crate) traffic: BTreeMap<LimitScope, Traffic>,
+    /// What the core says of itself.
+    pub(crate) said: Said,
     pub(crate) healed: bool,
     pub(crate) violations: Vec<Violation>,
     pub(crate) faults: BTreeMap<String, u64>,
@@ -170,6 +191,9 @@ impl Ledger {
             revoked: BTreeMap::new(),
             gates: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            learnt: BTreeMap::new(),
+            traffic: BTreeMap::new(),
+            said: Said::default(),
             healed: false,
             violations: Vec::new(),
             faults: BTreeMap::new(),

@@ -12,6 +12,7 @@
 )]
 
 mod driver;
+mod events;
 mod faults;
 mod invariants;
 mod ledger;

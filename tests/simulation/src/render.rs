@@ -50,6 +50,8 @@ pub(crate) struct Answer {
     pub(crate) pace: Ms,
 }
 
+/// Vendor's tokens in one of ours: a vendor counts four characters a token.
+pub(crate) const WEIGHT: u64 = 6;
 /// Length of [`token`].
 pub(crate) const TOKEN: usize = 25;
 
@@ -122,18 +124,18 @@ impl Answer {
     }
 
     fn usage(&self) -> String {
-        let (input, output) = (self.input, self.tokens);
+        let (input, output) = (self.input, u64::from(self.tokens) * WEIGHT);
         match self.dialect {
             DialectId::AnthropicMessages => {
                 format!("{{\"input_tokens\":{input},\"output_tokens\":{output}}}")
             }
             DialectId::Gemini => format!(
                 "{{\"promptTokenCount\":{input},\"candidatesTokenCount\":{output},\"totalTokenCount\":{}}}",
-                input + u64::from(output)
+                input + output
             ),
             _ => format!(
                 "{{\"prompt_tokens\":{input},\"completion_tokens\":{output},\"total_tokens\":{}}}",
-                input + u64::from(output)
+                input + output
             ),
         }
     }
@@ -142,7 +144,10 @@ impl Answer {
         let text = match (self.dialect, self.counts) {
             (DialectId::AnthropicMessages, counts) => {
                 let usage = if counts {
-                    format!(",\"usage\":{{\"output_tokens\":{}}}", self.tokens)
+                    format!(
+                        ",\"usage\":{{\"output_tokens\":{}}}",
+                        u64::from(self.tokens) * WEIGHT
+                    )
                 } else {
                     String::new()
                 };

@@ -19,7 +19,7 @@ use crate::faults::{Error, Fault, Lesson};
 use crate::invariants;
 use crate::ledger::{Attempt, Books, End, Key, Ledger, open};
 use crate::render::{self, Answer, Sent, Step};
-use crate::world::{CANARY, LONGEST_WAIT, Ms, PROMPT, Scope, World};
+use crate::world::{CANARY, LONGEST_WAIT, Ms, PROMPT, Scope};
 
 /// All vendors of a seed.
 pub(crate) struct Vendors(pub(crate) Books);
@@ -93,7 +93,8 @@ impl Ledger {
             terminal: false,
             counted: false,
             bytes: 0,
-            input: self.rng.u64(5..60),
+            // No fewer than a token for eight bytes of the prompt, and no more than one for each.
+            input: self.rng.u64(8..24),
             bill: 0.0,
         };
         let play = self.play(&mut attempt, serial, now);
@@ -161,15 +162,17 @@ impl Ledger {
     /// Whether the vendor's own limiter turns a request away. It takes one request from it otherwise.
     fn limited(&mut self, target: usize, key: Option<Key>, now: Ms) -> bool {
         let vendor = self.world.targets[target].vendor;
-        let (Some((rate, burst)), Some(key)) = (self.world.vendors[vendor].limit, key) else {
+        let Some((limit, burst)) = self.world.vendors[vendor].limit else {
             return false;
         };
-        let group = self.world.vendors[vendor].groups[key.1];
+        let group = self.world.group(vendor, key.map(|key| key.1));
+        #[expect(clippy::cast_precision_loss, reason = "limits far below 2^52")]
+        let (limit, burst) = (limit as f64, burst as f64);
         let (left, at) = self
             .buckets
             .entry((vendor, group, target))
             .or_insert((burst, now));
-        *left = (*left + seconds(now - *at) * rate).min(burst);
+        *left = (*left + seconds(now - *at) * limit / 60.0).min(burst);
         *at = now;
         let over = *left < 1.0;
         if !over {
@@ -243,9 +246,52 @@ impl Ledger {
                 }
             }
         }
+        self.tell_limit(attempt, &mut play.headers);
         attempt.status = play.status;
         attempt.reached = !matches!(play.connect, Connect::Fails(_) | Connect::Hangs);
         play
+    }
+
+    /// Headers that tell of the vendor's limit, in its own words. (Gemini has none.)
+    fn tell_limit(&self, attempt: &Attempt, headers: &mut HeaderMap) {
+        let vendor = self.world.targets[attempt.target].vendor;
+        let known = &self.world.vendors[vendor];
+        let (Some((limit, _)), true) = (known.limit, known.limit_told) else {
+            return;
+        };
+        let group = self.world.group(vendor, attempt.key.map(|key| key.1));
+        let bucket = self.buckets.get(&(vendor, group, attempt.target));
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a small count that is never negative"
+        )]
+        let left = bucket.map_or(0, |(left, _)| *left as u64);
+        let (of, rest) = match known.dialect {
+            DialectId::OpenaiChat => ("x-ratelimit-limit-requests", "x-ratelimit-remaining-requests"),
+            DialectId::AnthropicMessages => (
+                "anthropic-ratelimit-requests-limit",
+                "anthropic-ratelimit-requests-remaining",
+            ),
+            _ => return,
+        };
+        headers.insert(of, HeaderValue::from(limit));
+        // Nothing left reads as a wait on errors that are none of the limit's.
+        headers.insert(rest, HeaderValue::from(left.max(1)));
+    }
+
+    /// A response head was read, and with it what it told of limits.
+    fn headed(&mut self, serial: u32) {
+        let now = self.now();
+        let attempt = &self.attempts[serial as usize];
+        let vendor = self.world.targets[attempt.target].vendor;
+        let known = &self.world.vendors[vendor];
+        let speaks = known.dialect != DialectId::Gemini;
+        if let (Some((limit, _)), true, true) = (known.limit, known.limit_told, speaks) {
+            let group = self.world.group(vendor, attempt.key.map(|key| key.1));
+            let scope = (vendor, group, attempt.target);
+            self.learnt.entry(scope).or_insert((limit, now));
+        }
     }
 
     /// An error status, its body, and perhaps a wait.
@@ -323,7 +369,8 @@ impl Ledger {
         let input = attempt.input;
         let learnt = attempt.learnt;
         if billed && worked {
-            self.attempts[serial as usize].bill = self.price(target, input, u64::from(output));
+            self.attempts[serial as usize].bill =
+                self.price(target, input, u64::from(output) * render::WEIGHT);
         }
         if learnt && let Some(key) = key {
             match (lesson, asked) {
@@ -331,7 +378,7 @@ impl Ledger {
                     self.refused.insert(key, now);
                 }
                 (Lesson::Limit, Some(asked)) => {
-                    let scope = World::limit_scope(key.0, key.1, key.2, target);
+                    let scope = (key.0, self.world.group(key.0, Some(key.1)), target);
                     let until = self.gates.entry(scope).or_default();
                     *until = (*until).max(now + asked);
                 }
@@ -419,6 +466,7 @@ async fn exchange(seat: Seat, play: Play, connect: Duration) -> Result<HttpRespo
         Connect::Silent => std::future::pending().await,
         Connect::Made => tokio::time::sleep(Duration::from_millis(play.wait)).await,
     }
+    open(&seat.books).headed(seat.serial);
     Ok(HttpResponse {
         status: StatusCode::from_u16(play.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
         headers: play.headers,

@@ -19,10 +19,11 @@ impl Watch {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    fn look(&self, line: &str) {
+    /// Looks at a line of a log, or an event.
+    pub(crate) fn look(&self, line: &str) {
         if let Some(invariant) = invariants::in_a_log(line) {
             let mut found = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            found.get_or_insert_with(|| (invariant, format!("the log holds: {line}")));
+            found.get_or_insert_with(|| (invariant, format!("a log or an event holds: {line}")));
         }
     }
 }

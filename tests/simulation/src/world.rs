@@ -31,8 +31,12 @@ pub(crate) struct Vendor {
     pub(crate) groups: Vec<usize>,
     /// Keys stand in files, and so can be replaced while the client runs.
     pub(crate) renewable: bool,
-    /// Requests a second each quota group may send for each model, and how many at once.
-    pub(crate) limit: Option<(f64, f64)>,
+    /// Requests a minute each quota group may send for each model, and how many at once. The vendor enforces it.
+    pub(crate) limit: Option<(u64, u64)>,
+    /// The config names that limit.
+    pub(crate) limit_written: bool,
+    /// Replies tell of that limit.
+    pub(crate) limit_told: bool,
     /// It goes on generating, and billing, when the client has left.
     pub(crate) burns: bool,
     /// It says how many tokens it used.
@@ -67,6 +71,13 @@ pub(crate) struct Route {
     pub(crate) rate_limit_wait: Ms,
     pub(crate) auth_goes_on: bool,
     pub(crate) filter_goes_on: bool,
+    /// `error`, `restart` or `continue`.
+    pub(crate) recovery: &'static str,
+    /// Characters, and milliseconds.
+    pub(crate) hold_back: Option<(u64, Ms)>,
+    pub(crate) via_stream: bool,
+    /// Milliseconds a first attempt is given before another may race it, and the share of requests that may.
+    pub(crate) hedge: Option<(Ms, f64)>,
 }
 
 /// Who a fault episode strikes.
@@ -111,6 +122,8 @@ pub(crate) struct Callers {
     pub(crate) most: usize,
     /// The chance that a call names one target and no route.
     pub(crate) direct: f64,
+    /// The chance, at each call, that an operator holds a target or lets one go.
+    pub(crate) holds: f64,
 }
 
 /// All of it.
@@ -173,9 +186,9 @@ impl World {
         format!("{CANARY}{}/{vendor}/{slot}/{generation}", self.seed)
     }
 
-    /// What of a key a rate limit holds for: the core keeps limits by key and model. (Quota groups: by group.)
-    pub(crate) fn limit_scope(vendor: usize, slot: usize, generation: u32, target: usize) -> LimitScope {
-        (vendor, slot, generation, target)
+    /// The quota group of a key; vendors without keys have one.
+    pub(crate) fn group(&self, vendor: usize, slot: Option<usize>) -> usize {
+        slot.map_or(0, |slot| self.vendors[vendor].groups[slot])
     }
 
     /// Most sends to one target in a call: the first, one at once, one after a wait, and one for each further key.
@@ -197,21 +210,29 @@ impl World {
             .iter()
             .map(|route| (route.name.clone(), self.route(route)))
             .collect();
-        json!({"providers": providers, "routes": routes}).to_string()
+        json!({"providers": providers, "routes": routes, "standby": false}).to_string()
     }
 
     fn provider(&self, index: usize, vendor: &Vendor, keys: &std::path::Path) -> Value {
-        let sources: Vec<String> = (0..vendor.groups.len())
-            .map(|slot| match vendor.renewable {
-                true => format!("file:{}", key_file(keys, index, slot).display()),
-                false => self.secret(index, slot, 0),
+        let sources: Vec<Value> = (0..vendor.groups.len())
+            .map(|slot| {
+                let key = match vendor.renewable {
+                    true => format!("file:{}", key_file(keys, index, slot).display()),
+                    false => self.secret(index, slot, 0),
+                };
+                json!({"key": key, "group": format!("account-{}", vendor.groups[slot])})
             })
             .collect();
-        json!({
+        let mut provider = json!({
             "dialect": vendor.dialect.as_str(),
             "base_url": format!("http://{}.sim/v1", vendor.name),
             "keys": sources,
-        })
+            "domains": [format!("cloud:{}", vendor.domain)],
+        });
+        if let (Some((limit, burst)), true) = (vendor.limit, vendor.limit_written) {
+            provider["limits"] = json!({"requests_per_minute": limit, "burst": burst});
+        }
+        provider
     }
 
     fn route(&self, route: &Route) -> Value {
@@ -238,18 +259,27 @@ impl World {
         if route.filter_goes_on {
             goes_on.push("content_filtered");
         }
-        json!({
+        let mut config = json!({
             "targets": targets,
             "timeouts": timeouts,
             "max_attempts": route.max_attempts,
             "rate_limit_wait": ms(route.rate_limit_wait),
             "failover_on": goes_on,
-        })
+            "stream_recovery": route.recovery,
+            "via_stream": route.via_stream,
+        });
+        if let Some((chars, time)) = route.hold_back {
+            config["hold_back"] = json!({"chars": chars, "time": ms(time)});
+        }
+        if let Some((after, share)) = route.hedge {
+            config["hedge"] = json!({"after": ms(after), "share": share});
+        }
+        config
     }
 }
 
-/// See [`World::limit_scope`].
-pub(crate) type LimitScope = (usize, usize, u32, usize);
+/// Where a rate limit holds: vendor, quota group, target.
+pub(crate) type LimitScope = (usize, usize, usize);
 
 /// Where a renewable key stands.
 pub(crate) fn key_file(directory: &std::path::Path, vendor: usize, slot: usize) -> std::path::PathBuf {
@@ -284,9 +314,12 @@ fn vendors(rng: &mut fastrand::Rng) -> Vec<Vendor> {
                 domain: rng.usize(..domains),
                 groups: (0..keys).map(|_| rng.usize(..groups)).collect(),
                 renewable: chance(rng, 0.8),
-                limit: (limited && chance(rng, 0.5))
-                    .then(|| (pick(rng, &[0.5, 5.0, 50.0]), pick(rng, &[1.0, 10.0, 50.0]))),
-                burns: chance(rng, 0.4),
+                limit: (limited && chance(rng, 0.6))
+                    .then(|| (pick(rng, &[30, 300, 3_000]), pick(rng, &[1, 10, 50]))),
+                limit_written: chance(rng, 0.5),
+                limit_told: chance(rng, 0.5),
+                // The catalog knows of two vendors that they stop; a bill would prove it wrong.
+                burns: !matches!(*name, "openai" | "anthropic") && chance(rng, 0.6),
                 counts: chance(rng, 0.9),
             }
         })
@@ -341,6 +374,10 @@ fn routes(rng: &mut fastrand::Rng, targets: usize) -> Vec<Route> {
                 rate_limit_wait: pick(rng, &[0, 2_000, 10_000]),
                 auth_goes_on: chance(rng, 0.3),
                 filter_goes_on: chance(rng, 0.3),
+                recovery: pick(rng, &["error", "restart", "continue"]),
+                hold_back: chance(rng, 0.2).then(|| (rng.u64(1..500), rng.u64(1..2_000))),
+                via_stream: chance(rng, 0.3),
+                hedge: chance(rng, 0.4).then(|| (pick(rng, &[20, 200, 2_000]), pick(rng, &[0.05, 0.5, 1.0]))),
             }
         })
         .collect()
@@ -357,6 +394,7 @@ fn callers(rng: &mut fastrand::Rng) -> Callers {
         own_deadline: pick(rng, &[0.0, 0.2]),
         most: pick(rng, &[1, 30, 300]),
         direct: pick(rng, &[0.0, 0.1]),
+        holds: pick(rng, &[0.0, 0.0, 0.01]),
     }
 }
 
