@@ -45,8 +45,10 @@ struct Breaker {
     state: String,
     /// Calls let through while it is open.
     last_resorts: u32,
-    /// Permits out since it is half-open.
-    probes: u32,
+    /// Requests whose probe is out since it is half-open.
+    probes: Vec<u64>,
+    /// A second probe went out then. The first one's permit must have run out, and so must its time.
+    doubled: Option<Ms>,
 }
 
 impl Ledger {
@@ -97,7 +99,8 @@ impl Ledger {
                 let breaker = self.said.breakers.entry(name.clone()).or_default();
                 breaker.state.clone_from(to);
                 breaker.last_resorts = 0;
-                breaker.probes = 0;
+                breaker.probes.clear();
+                breaker.doubled = None;
             }
             _ => {}
         }
@@ -142,11 +145,19 @@ impl Ledger {
             return;
         };
         request.probes.remove(at);
+        let (call, now) = (request.call, self.now());
+        let mut late = None;
         for name in [target, vendor_of(target)] {
-            if let Some(breaker) = self.said.breakers.get_mut(name) {
-                breaker.probes = breaker.probes.saturating_sub(1);
+            let Some(breaker) = self.said.breakers.get_mut(name) else {
+                continue;
+            };
+            let first = breaker.probes.first() == Some(&number);
+            breaker.probes.retain(|probe| *probe != number);
+            if first && breaker.doubled.take().is_some_and(|at| at < now) {
+                late = Some(format!("two probes of {name} were out at once"));
             }
         }
+        self.judge(19, Some(call), late.map_or(Ok(()), Err));
     }
 }
 
@@ -220,7 +231,8 @@ fn breakers_are_kept(books: &mut Ledger, number: u64, target: &str, probe: bool)
     Ok(())
 }
 
-/// 19. "No probe when no permit." From the events: a half-open breaker has one probe out at most. (What probes cost: no
+/// 19. "No probe when no permit." From the events: a half-open breaker has one probe out at most, and another only when
+/// the first one's permit has run out, at which moment the first one ends. (What probes cost: no
 /// probe is ever made but by a caller's own request.)
 fn one_probe(books: &mut Ledger, number: u64, target: &str, probe: bool) -> Result<(), String> {
     if !probe {
@@ -229,6 +241,7 @@ fn one_probe(books: &mut Ledger, number: u64, target: &str, probe: bool) -> Resu
     if let Some(request) = books.said.requests.get_mut(&number) {
         request.probes.push(target.to_owned());
     }
+    let now = books.now();
     let mut probing = false;
     for name in [target, vendor_of(target)] {
         let Some(breaker) = books.said.breakers.get_mut(name) else {
@@ -236,9 +249,15 @@ fn one_probe(books: &mut Ledger, number: u64, target: &str, probe: bool) -> Resu
         };
         if breaker.state == "half_open" {
             probing = true;
-            breaker.probes += 1;
-            if breaker.probes > 1 {
-                return Err(format!("{} probes of {name} are out at once", breaker.probes));
+            if breaker.probes.len() == 1 {
+                breaker.doubled = Some(now);
+            }
+            breaker.probes.push(number);
+            if breaker.probes.len() > 2 {
+                return Err(format!(
+                    "{} probes of {name} are out at once",
+                    breaker.probes.len()
+                ));
             }
         }
     }

@@ -348,6 +348,7 @@ impl Ledger {
     /// An exchange is over.
     fn over(&mut self, serial: u32, end: End) {
         let now = self.now();
+        let dialect = self.dialect(self.attempts[serial as usize].target);
         let attempt = &mut self.attempts[serial as usize];
         if attempt.end != End::Open {
             return;
@@ -358,7 +359,10 @@ impl Ledger {
         let (call, target, key) = (attempt.call, attempt.target, attempt.key);
         let (lesson, asked) = (attempt.lesson, attempt.asked);
         let billed = attempt.reached && attempt.status < 400 && attempt.status != 307;
-        let worked = attempt.generated > 0 || matches!(end, End::Left | End::Reset) || attempt.terminal;
+        // Anthropic counts the prompt, and a first token, before it says anything.
+        let told = dialect == DialectId::AnthropicMessages && attempt.stream && attempt.bytes > 0;
+        let worked =
+            told || attempt.generated > 0 || matches!(end, End::Left | End::Reset) || attempt.terminal;
         let vendor = &self.world.vendors[self.world.targets[target].vendor];
         // Where the answer was whole, or the vendor goes on though nobody listens, all of it is billed.
         let output = if attempt.terminal || (vendor.burns && end == End::Left) {
@@ -369,8 +373,11 @@ impl Ledger {
         let input = attempt.input;
         let learnt = attempt.learnt;
         if billed && worked {
-            self.attempts[serial as usize].bill =
-                self.price(target, input, u64::from(output) * render::WEIGHT);
+            self.attempts[serial as usize].bill = self.price(
+                target,
+                input,
+                (u64::from(output) * render::WEIGHT).max(u64::from(told)),
+            );
         }
         if learnt && let Some(key) = key {
             match (lesson, asked) {
