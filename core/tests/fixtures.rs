@@ -335,7 +335,6 @@ fn limits_are_read_from_recorded_headers() {
         ),
         ("together", &[RateUnit::Requests], &[1]),
         ("fireworks", &[RateUnit::Requests], &[]),
-        ("huggingface-router", &[RateUnit::Requests], &[300]),
         ("gemini", &[], &[]),
         ("deepseek", &[], &[]),
     ];

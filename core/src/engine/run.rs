@@ -179,7 +179,7 @@ impl Run {
         let target = self.targets.get(start.index);
         let quote = self.machine.quote(start.index);
         let way = (self.how.streams(), hedge);
-        Ticket::open(&self.world, self.number, target, quote, permit, way)
+        Ticket::open(&self.world, self.number, target, quote, (start, permit), way)
     }
 
     /// Makes an attempt, and a second one beside it where the first is slow and the route hedges.

@@ -8,8 +8,12 @@ use crate::budget::{Fate, Quote};
 use crate::catalog::Model;
 use crate::dialect::common::request_id;
 use crate::dialect::rate_limits;
+<<<<<<< HEAD
 use crate::mutant::{self, Mutant};
 use crate::policy::{Ended, Permit};
+=======
+use crate::policy::{Ended, Permit, Start};
+>>>>>>> main
 use crate::types::{Billing, CostRange, Failure, Moment, Next, Usage, What};
 
 /// What is learnt while an attempt runs.
@@ -56,6 +60,7 @@ pub(super) struct Ticket {
     facts: Option<&'static Model>,
     quote: Quote,
     stream: bool,
+    deadline: Moment,
     permit: Option<Permit>,
     pub(super) notes: Notes,
 }
@@ -66,7 +71,7 @@ impl Ticket {
         request: u64,
         target: Option<&Arc<PreparedTarget>>,
         quote: Option<Quote>,
-        permit: Permit,
+        (start, permit): (&Start, Permit),
         (stream, hedge): (bool, bool),
     ) -> Self {
         let key = world.fingerprint(permit.key());
@@ -83,6 +88,7 @@ impl Ticket {
             facts: target.and_then(|target| target.facts),
             quote: quote.unwrap_or_default(),
             stream,
+            deadline: start.limits.deadline,
             permit: Some(permit),
             notes: Notes {
                 started: world.clock.now(),
@@ -136,6 +142,7 @@ impl Ticket {
             failure,
             delivered,
             renewed,
+            late: self.world.clock.now() >= self.deadline,
         };
         self.close(Fate::Failed(failure), ended)
     }

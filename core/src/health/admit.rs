@@ -1,4 +1,5 @@
-use super::breaker::{Bar, Breaker, Slot};
+use super::breaker::{Breaker, Slot};
+use super::turn::Bar;
 use super::{Forced, Health, Scope, Shut, Standing, State, Target, Turn};
 use crate::types::{EndpointId, FailureClass, Moment, TargetId};
 

@@ -32,6 +32,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 mod throttle;
+mod turn;
 mod window;
 
 pub use admit::{Ask, Pass};
@@ -42,11 +43,12 @@ pub use status::{RecentError, TargetHealth};
 
 use std::collections::{BTreeMap, VecDeque};
 
-use breaker::{Breaker, Move, Turn};
+use breaker::Breaker;
 use domains::Domains;
 use latency::Latency;
 use network::Network;
 use throttle::Throttle;
+use turn::{Move, Turn};
 
 use crate::types::{DomainId, EndpointId, Moment, TargetId};
 

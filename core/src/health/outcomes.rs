@@ -78,7 +78,6 @@ impl Health {
                     self.stream_ended(&pass, false, now);
                 }
             }
-            Outcome::Neutral if streamed => {}
             Outcome::Neutral => {
                 self.tell_target(&mut pass, &Start::Nothing, now);
                 self.tell_endpoint(&mut pass, &Start::Nothing, now);

@@ -14,8 +14,8 @@ const MOST: u64 = 1_000_000_000_000_000;
 struct Held {
     /// In requests or tokens.
     cost: u64,
-    /// The least debt since it was made.
-    low: u128,
+    /// How much of the debt is its own still.
+    owed: u128,
 }
 
 /// A limit of so many requests or tokens in a period, with a burst.
@@ -23,15 +23,25 @@ struct Held {
 /// The usual GCRA keeps the moment at which it would be whole again. Here that moment is kept as a *debt*, which drains
 /// with time: in units of one request (or token) ÷ the period's nanoseconds, so that every sum is exact and no
 /// rounding can let one more through. What is used in any period is at most `limit + burst`.
+///
+/// What a reservation did not use is given back only as far as its debt still stands: to give back what has drained would
+/// let more through than the limit. So that a busy bucket gives back all, time drains first what is known to be used, then
+/// reservations, the oldest first. (Whatever the order, what is known to be used drains no faster than if the rest had
+/// never been reserved, so the debt is never less than that of what was used.)
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
     per: Duration,
     limit: u64,
     burst: u64,
+    /// All of it, what reservations owe included.
     debt: u128,
-    /// What the debt was counted at.
+    /// The part of it that no reservation owes.
+    firm: u128,
+    /// When the debt was counted.
     at: Moment,
     held: BTreeMap<u64, Held>,
+    /// Reservations before this one owe nothing more.
+    drained: u64,
 }
 
 /// How much of a limit may be used at once. Requests over a minute or less: what the config says, or a tenth, since
@@ -53,8 +63,10 @@ impl Bucket {
             limit: limit.clamp(1, MOST),
             burst: burst.clamp(1, MOST),
             debt: 0,
+            firm: 0,
             at: now,
             held: BTreeMap::new(),
+            drained: 0,
         }
     }
 
@@ -68,24 +80,33 @@ impl Bucket {
     }
 
     fn advance(&mut self, now: Moment) {
-        self.debt = self.debt_at(now);
+        self.drain_to(self.debt_at(now));
         self.at = self.at.max(now);
     }
 
-    /// Every reservation learns how low the debt has been. Older ones have seen no less than newer ones, so the first
-    /// that knows ends it.
-    fn remember(&mut self, low: u128, before: u64) {
-        for (_, held) in self.held.range_mut(..before).rev() {
-            if held.low <= low {
+    /// Less is owed from now on.
+    fn drain_to(&mut self, debt: u128) {
+        let mut drained = self.debt.saturating_sub(debt);
+        self.debt -= drained;
+        let firm = drained.min(self.firm);
+        self.firm -= firm;
+        drained -= firm;
+        for (id, held) in self.held.range_mut(self.drained..) {
+            if drained == 0 {
                 break;
             }
-            held.low = low;
+            let owed = drained.min(held.owed);
+            held.owed -= owed;
+            drained -= owed;
+            self.drained = *id;
         }
     }
 
-    fn owe(&mut self, debt: u128) {
-        self.remember(self.debt, u64::MAX);
-        self.debt = debt.min(self.units(self.burst));
+    /// More is owed from now on, up to the whole burst. How much more.
+    fn owe(&mut self, more: u128) -> u128 {
+        let more = more.min(self.units(self.burst).saturating_sub(self.debt));
+        self.debt += more;
+        more
     }
 
     /// What may be used at once.
@@ -119,41 +140,24 @@ impl Bucket {
         (!wait.is_zero()).then(|| self.at.max(now) + wait)
     }
 
-    /// Takes `cost` for the slot `id`. Ask [`Self::fits_at`] first: what does not fit is cut to what is left.
+    /// Takes `cost` for the slot `id`, which is higher than any before. Ask [`Self::fits_at`] first: what does not fit is
+    /// cut to what is left.
     pub(super) fn reserve(&mut self, id: u64, cost: u64, now: Moment) {
-        let cost = cost.min(self.burst);
-        self.charge(cost, now);
-        self.held.insert(id, Held { cost, low: u128::MAX });
-    }
-
-    /// Takes `cost`, or what is left: never below zero.
-    pub(super) fn charge(&mut self, cost: u64, now: Moment) {
         self.advance(now);
-        self.owe(self.debt.saturating_add(self.units(cost)));
+        let cost = cost.min(self.burst);
+        let owed = self.owe(self.units(cost));
+        self.held.insert(id, Held { cost, owed });
     }
 
     /// The slot `id` used `used`; None: not known, the reservation stays.
-    ///
-    /// What is given back is what the debt would be less by now, had the rest never been taken: giving back all of it
-    /// after the debt has drained would let more through than the limit.
     pub(super) fn settle(&mut self, id: u64, used: Option<u64>, now: Moment) {
-        let Some(held) = self.held.remove(&id) else { return };
-        let Some(used) = used else { return };
-        if used > held.cost {
-            self.charge(used - held.cost, now);
-            return;
-        }
         self.advance(now);
-        let unused = self.units(held.cost - used);
-        let back = unused.min(held.low).min(self.debt);
+        let Some(held) = self.held.remove(&id) else { return };
+        let used = used.unwrap_or(held.cost);
+        let back = self.units(held.cost.saturating_sub(used)).min(held.owed);
         self.debt -= back;
-        // Later ones stand on a debt that now never was.
-        for (_, later) in self.held.range_mut(id..) {
-            later.low = later.low.saturating_sub(unused);
-        }
-        let least = self.held.range(id..).next().map(|(_, later)| later.low);
-        self.remember(least.unwrap_or(u128::MAX).min(self.debt), id);
-        self.remember(self.debt, u64::MAX);
+        self.firm += held.owed - back;
+        self.firm += self.owe(self.units(used.saturating_sub(held.cost)));
     }
 
     /// The limit is this from now on. What was left stays, as far as it still fits.
@@ -161,24 +165,26 @@ impl Bucket {
         self.advance(now);
         self.limit = limit.clamp(1, MOST);
         self.burst = burst.clamp(1, MOST);
-        self.owe(self.debt);
-        self.remember(self.debt, u64::MAX);
+        self.drain_to(self.debt.min(self.units(self.burst)));
+    }
+
+    /// At least this is owed.
+    fn owe_least(&mut self, debt: u128) {
+        self.firm += self.owe(debt.saturating_sub(self.debt));
     }
 
     /// The vendor counts `remaining` left. Less than ours is believed; more is not, since what is on its way is not in
     /// its count.
     pub(super) fn told(&mut self, remaining: u64, now: Moment) {
         self.advance(now);
-        let debt = self.units(self.burst.saturating_sub(remaining));
-        self.owe(self.debt.max(debt));
+        self.owe_least(self.units(self.burst.saturating_sub(remaining)));
     }
 
     /// The vendor refused, and asks to wait: what is left by then is one, or what refills meanwhile.
     pub(super) fn refused(&mut self, wait: Duration, now: Moment) {
         self.advance(now);
         let refill = wait.as_nanos().saturating_mul(u128::from(self.limit));
-        let debt = self.units(self.burst - 1).saturating_add(refill);
-        self.owe(self.debt.max(debt));
+        self.owe_least(self.units(self.burst - 1).saturating_add(refill));
     }
 
     /// Whether nothing is owed or held.

@@ -69,6 +69,13 @@ impl Cubic {
         }
     }
 
+    /// The vendor takes one again at `opens`: the pace begins there, and asks for no wait of its own before.
+    pub(super) fn opens(&mut self, opens: Moment, now: Moment) {
+        let missing = 1.0 - (opens - now).as_secs_f64() * self.rate;
+        self.tokens = self.tokens_at(now).max(missing).max(0.0);
+        self.at = self.at.max(now);
+    }
+
     /// A request went through.
     pub(super) fn succeeded(&mut self, measured: f64, now: Moment) {
         let window = (self.last_max * (1.0 - BETA) / SCALE).cbrt();

@@ -81,6 +81,15 @@ impl Pace {
         paces.min()
     }
 
+    /// The pace and the ramp that are in force.
+    fn in_force(&self, now: Moment) -> (Option<&Cubic>, Option<&Ramp>) {
+        let limit = self.requests_per_minute();
+        (
+            self.cubic.as_ref().filter(|cubic| !cubic.is_over(now)),
+            self.ramp.as_ref().filter(|ramp| !ramp.is_over(limit, now)),
+        )
+    }
+
     /// What holds a request back, and until when; None: it may be sent.
     pub(super) fn blocked(
         &self,
@@ -91,17 +100,14 @@ impl Pace {
         if mutant::on(Mutant::PaceForgotten) {
             return None;
         }
-        let paced = self
-            .buckets
-            .iter()
+        let (cubic, ramp) = self.in_force(now);
+        let buckets = self.buckets.iter();
+        let paced = buckets
             .filter_map(|((what, _), bucket)| bucket.fits_at(cost(*what, estimate), now))
-            .chain(self.cubic.as_ref().and_then(|cubic| cubic.fits_at(now)))
+            .chain(cubic.and_then(|cubic| cubic.fits_at(now)))
             .max();
         let limit = self.requests_per_minute();
-        let ramped = self
-            .ramp
-            .as_ref()
-            .and_then(|ramp| ramp.fits_at(spill, limit, now));
+        let ramped = ramp.and_then(|ramp| ramp.fits_at(spill, limit, now));
         let paced = paced.map(|until| (until, BlockedBy::Paced));
         let ramped = ramped.map(|until| (until, BlockedBy::Spill));
         paced.into_iter().chain(ramped).max_by_key(|(until, _)| *until)
@@ -109,13 +115,11 @@ impl Pace {
 
     /// Forgets what is over, and begins a ramp when the target takes over for another.
     pub(super) fn refresh(&mut self, spill: bool, now: Moment) {
+        let (cubic, ramp) = self.in_force(now);
+        let (paced, ramped) = (cubic.is_some(), ramp.is_some());
+        self.cubic = self.cubic.take().filter(|_| paced);
+        self.ramp = self.ramp.take().filter(|_| ramped);
         let limit = self.requests_per_minute();
-        if self.cubic.as_ref().is_some_and(|cubic| cubic.is_over(now)) {
-            self.cubic = None;
-        }
-        if self.ramp.as_ref().is_some_and(|ramp| ramp.is_over(limit, now)) {
-            self.ramp = None;
-        }
         if let (true, None, Some(limit)) = (spill, &self.ramp, limit) {
             let start = self.meter.last_minute(now).max(limit / 5);
             self.ramp = Some(Ramp::new(start, false, now));
@@ -205,6 +209,9 @@ impl Pace {
             match &mut self.cubic {
                 Some(cubic) => cubic.refused(id, measured, next, now),
                 None => self.cubic = Some(Cubic::new(measured, next, now)),
+            }
+            if let Some(cubic) = &mut self.cubic {
+                cubic.opens(now + wait, now);
             }
         }
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use super::hedge::HedgeBudget;
 use crate::budget::{Ledger, Quote, Reservation};
-use crate::health::{self, Ask, Health, Outcome, Pass, Shut, Standing};
+use crate::health::{self, Ask, Health, Outcome, Pass, Shut, Standing, State};
 use crate::limits::{Blocked, BlockedBy, Limits, RetryBudget, Settled, Slot, Take};
 use crate::types::{
     Billing, CostRange, DomainId, Estimate, Failure, FailureClass, KeyId, Moment, RateTold, RouteId, Sent,
@@ -88,8 +88,10 @@ pub enum RefusedBy {
     Busy,
     /// It takes over for others, and gets their traffic bit by bit.
     Spill,
-    /// Its breaker, or its endpoint's, is open or lets only a few through.
+    /// Its breaker, or its endpoint's, is open.
     Breaker,
+    /// It is coming back, and as many attempts as that allows are under way.
+    Recovering,
     /// The operator holds it.
     Held,
 }
@@ -114,10 +116,10 @@ pub struct Refusal {
 impl From<Shut> for Refusal {
     fn from(shut: Shut) -> Self {
         Self {
-            by: if shut.state == health::State::ForcedOpen {
-                RefusedBy::Held
-            } else {
-                RefusedBy::Breaker
+            by: match shut.state {
+                State::ForcedOpen => RefusedBy::Held,
+                State::HalfOpen | State::Ramp => RefusedBy::Recovering,
+                State::Closed | State::Degraded | State::Open | State::ForcedClosed => RefusedBy::Breaker,
             },
             key: None,
             class: shut.class,
@@ -192,6 +194,8 @@ pub enum Ended<'a> {
         delivered: bool,
         /// The key's secret was read again and is another one, so what was refused was the old one.
         renewed: bool,
+        /// The request's own deadline had passed.
+        late: bool,
     },
     /// We left it: the caller went away, or another attempt was faster.
     Left,
@@ -274,9 +278,16 @@ impl Admission {
             Ended::Answered(_) => Outcome::Answered,
             Ended::Left => Outcome::Neutral,
             Ended::Failed {
-                failure, delivered, ..
+                failure,
+                delivered,
+                late,
+                ..
             } => {
-                let patient = self.patient(pass.target(), now - began);
+                // A long answer that our deadline cuts off says nothing of its target.
+                let patient = match delivered {
+                    true => !late,
+                    false => self.patient(pass.target(), now - began),
+                };
                 health::outcome_of(failure, delivered, patient)
             }
         };

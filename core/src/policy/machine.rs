@@ -328,6 +328,7 @@ impl Machine {
             RefusedBy::NoKey => "it has no key",
             RefusedBy::Held => "the operator holds it",
             RefusedBy::Breaker => "it has failed too often of late",
+            RefusedBy::Recovering => "it is coming back, and takes a few calls at a time",
             RefusedBy::Limited | RefusedBy::Paced => "its rate limit is used up for now",
             RefusedBy::Busy => "it is busy",
             RefusedBy::Spill => "it takes over bit by bit",
@@ -602,6 +603,8 @@ fn opens(refusal: &Refusal, now: Moment) -> Option<Moment> {
         RefusedBy::Limited => refusal
             .until
             .filter(|_| refusal.class == FailureClass::RateLimited),
+        // A permit that is out comes back with its attempt, mostly long before it expires.
+        RefusedBy::Recovering => Some(soon),
         RefusedBy::Paced | RefusedBy::Busy | RefusedBy::Spill => Some(
             refusal
                 .until

@@ -3,9 +3,14 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{Backoff, Timeouts};
-use crate::limits::{Gates, KeyId, TargetId};
-use crate::types::{Failure, FailureClass as C, Moment, Next, Phase};
+use crate::budget::{Ledger, Quote};
+use crate::config::{Backoff, Hedge, Timeouts};
+use crate::health::{Health, HealthSettings, Place};
+use crate::limits::{KeySpec, Limits as KeyLimits, RetryBudget};
+use crate::types::{
+    Billing, CostRange, DomainId, EndpointId, Estimate, Failure, FailureClass as C, GroupId, KeyId, Moment,
+    Next, Phase, Rates, RouteId, Sent, TargetId, Usage,
+};
 
 fn at(millis: u64) -> Moment {
     Moment::new(Duration::from_millis(millis))
@@ -19,7 +24,7 @@ fn key(provider: usize, key: usize) -> KeyId {
     KeyId { provider, key }
 }
 
-/// `keys[i]` keys at the i-th target, each target at a provider of its own.
+/// `keys[i]` keys at the i-th target, each target at a provider, and in a domain, of its own.
 fn plan(keys: &[usize]) -> Vec<PlannedTarget> {
     keys.iter()
         .enumerate()
@@ -27,12 +32,76 @@ fn plan(keys: &[usize]) -> Vec<PlannedTarget> {
             target: TargetId(provider as u64),
             keys: (0..*count).map(|index| key(provider, index)).collect(),
             window: None,
+            domains: vec![DomainId(provider as u32)],
+            estimate: Estimate::default(),
+            quote: Quote::default(),
+            spill: provider > 0,
         })
         .collect()
 }
 
+/// What is known together at the start: all is well with every target and key of the plan.
+fn admission(plan: &[PlannedTarget]) -> Admission {
+    let mut admission = Admission {
+        health: Health::new(HealthSettings::default(), 1),
+        limits: KeyLimits::new(1),
+        retries: RetryBudget::new(),
+        hedges: HedgeBudget::default(),
+        ledger: Ledger::default(),
+    };
+    let mut groups = 0..;
+    for (index, planned) in plan.iter().enumerate() {
+        admission.health.register(Place {
+            target: planned.target,
+            name: format!("p{index}/m"),
+            endpoint: EndpointId(index as u32),
+            endpoint_name: format!("p{index}"),
+            domains: planned.domains.clone(),
+        });
+        for (key, group) in planned.keys.iter().zip(groups.by_ref()) {
+            let spec = KeySpec {
+                key: *key,
+                group: GroupId(group),
+                weight: 1.0,
+            };
+            admission.limits.register(spec, &Rates::default());
+        }
+    }
+    admission
+}
+
+/// Gives a permit back as the engine does.
+fn end(admission: &mut Admission, permit: Permit, failure: &Failure, now: Moment) {
+    let billing = match failure.sent {
+        Sent::No => Billing::Unsent,
+        _ => Billing::Unknown,
+    };
+    let ended = Ended::Failed {
+        failure,
+        delivered: false,
+        renewed: false,
+        late: false,
+    };
+    admission.end(permit, ended, (billing, CostRange::ZERO), now);
+}
+
+/// Another request is told to keep away from a target's first key.
+fn told(admission: &mut Admission, planned: &PlannedTarget, failure: &Failure, now: Moment) {
+    let asked = Asked {
+        planned,
+        spent: &[],
+        only: None,
+        alone: false,
+        last_resort: false,
+        expires: now + secs(1),
+    };
+    let permit = admission.admit(&asked, now).expect("it is open");
+    end(admission, permit, failure, now);
+}
+
 fn rules() -> Rules {
     Rules {
+        route: RouteId(0),
         max_attempts: 4,
         rate_limit_wait: secs(10),
         failover_on: Vec::new(),
@@ -42,6 +111,8 @@ fn rules() -> Rules {
             ..Timeouts::default()
         },
         stream: false,
+        recovers: false,
+        hedge: None,
     }
 }
 
@@ -54,10 +125,12 @@ fn failure(class: C) -> Failure {
     Failure::new(class, phase, "made up")
 }
 
-/// Runs a machine against failures given per target in turn; the trace is `target.key` of each attempt, with `+ms` for waits.
+/// Runs a machine against failures given per target in turn; the trace is `target.key` of each attempt, `!` of each
+/// refusal, and the waits.
 struct Bench {
     machine: Machine,
-    gates: Gates,
+    admission: Admission,
+    plan: Vec<PlannedTarget>,
     now: Moment,
     trace: Vec<String>,
 }
@@ -65,24 +138,53 @@ struct Bench {
 impl Bench {
     fn new(plan: Vec<PlannedTarget>, rules: Rules) -> Self {
         Self {
-            machine: Machine::new(plan, rules, at(0), 1),
-            gates: Gates::default(),
+            admission: admission(&plan),
+            machine: Machine::new(plan.clone(), rules, at(0), 1),
+            plan,
             now: at(0),
             trace: Vec::new(),
         }
     }
 
+    fn told(&mut self, index: usize, failure: &Failure) {
+        told(&mut self.admission, &self.plan[index], failure, self.now);
+    }
+
+    fn start(&mut self) -> (Start, Permit) {
+        match self.machine.next(self.now, &mut self.admission) {
+            Step::Start(start, permit) => (start, permit),
+            step => panic!("it does not start: {step:?}"),
+        }
+    }
+
+    /// The attempt fails; what follows.
+    fn fail(
+        &mut self,
+        (start, permit): (Start, Permit),
+        failure: &Failure,
+        delivered: bool,
+        renewed: bool,
+    ) -> Next {
+        end(&mut self.admission, permit, failure, self.now);
+        self.machine
+            .failed(self.now, &start, failure, delivered, renewed, &mut self.admission)
+            .next
+    }
+
     fn run(&mut self, fail: impl Fn(&Start) -> Option<Failure>) -> Option<Ending> {
         for _ in 0..64 {
-            match self.machine.next(self.now, &self.gates) {
-                Step::Start(start) => {
+            match self.machine.next(self.now, &mut self.admission) {
+                Step::Start(start, permit) => {
                     self.trace.push(format!("{}.{}", start.index, start.key.key));
-                    let failure = fail(&start)?;
-                    self.gates.note(start.target, start.key, &failure, self.now);
-                    self.machine
-                        .failed(self.now, &start, &failure, false, false, &self.gates);
+                    let Some(failure) = fail(&start) else {
+                        let ended = Ended::Answered(&Usage::default());
+                        self.admission
+                            .end(permit, ended, (Billing::Complete, CostRange::ZERO), self.now);
+                        return None;
+                    };
+                    self.fail((start, permit), &failure, false, false);
                 }
-                Step::Refuse { index, refusal, .. } => {
+                Step::Refuse { index, refusal } => {
                     self.trace.push(format!("{index}!"));
                     self.machine.refused(self.now, index, &refusal);
                 }
@@ -211,19 +313,24 @@ fn a_comeback_uses_the_key_that_opens_first() {
 fn a_target_is_not_tried_again_where_another_request_was_told_to_keep_away() {
     let mut limited = failure(C::RateLimited);
     for first in [C::RateLimited, C::Connect] {
-        let mut gates = Gates::default();
-        let mut machine = Machine::new(plan(&[1]), rules(), at(0), 1);
-        let Step::Start(start) = machine.next(at(0), &gates) else {
-            panic!("it starts")
+        let mut bench = Bench::new(plan(&[1]), rules());
+        let (start, permit) = bench.start();
+        // Another request is under way.
+        let asked = Asked {
+            planned: &bench.plan[0].clone(),
+            spent: &[],
+            only: None,
+            alone: true,
+            last_resort: false,
+            expires: at(1000),
         };
+        let other = bench.admission.admit(&asked, at(0)).unwrap();
         let mut failed = failure(first);
         failed.retry_after = Some(secs(2));
-        gates.note(start.target, start.key, &failed, at(0));
-        machine.failed(at(0), &start, &failed, false, false, &gates);
-        // Meanwhile, elsewhere:
+        bench.fail((start, permit), &failed, false, false);
         limited.retry_after = Some(secs(30));
-        gates.note(start.target, start.key, &limited, at(0));
-        let step = machine.next(at(2000), &gates);
+        end(&mut bench.admission, other, &limited, at(0));
+        let step = bench.machine.next(at(2000), &mut bench.admission);
         assert!(matches!(step, Step::Refuse { .. }), "{first}: {step:?}");
     }
 }
@@ -254,20 +361,16 @@ fn a_backoff_is_no_rate_limit_wait() {
 
 #[test]
 fn a_closed_gate_is_not_knocked_at() {
-    let mut gates = Gates::default();
     let mut limited = failure(C::RateLimited);
     limited.retry_after = Some(secs(3));
-    gates.note(TargetId(0), key(0, 0), &limited, at(0));
     let mut bench = Bench::new(plan(&[1, 1]), rules());
-    bench.gates = gates;
+    bench.told(0, &limited);
     assert_eq!(bench.run(|_| None), None);
     assert_eq!(bench.trace.join(" "), "0! 1.0");
 
     // With nothing else, it is waited for.
-    let mut gates = Gates::default();
-    gates.note(TargetId(0), key(0, 0), &limited, at(0));
     let mut bench = Bench::new(plan(&[1]), rules());
-    bench.gates = gates;
+    bench.told(0, &limited);
     assert_eq!(bench.run(|_| None), None);
     assert_eq!(
         (bench.trace.join(" "), bench.now),
@@ -278,9 +381,7 @@ fn a_closed_gate_is_not_knocked_at() {
 #[test]
 fn a_key_that_was_refused_ends_the_request_and_one_that_is_not_set_does_not() {
     let mut bench = Bench::new(plan(&[1, 1]), rules());
-    bench
-        .gates
-        .note(TargetId(0), key(0, 0), &failure(C::Authentication), at(0));
+    bench.told(0, &failure(C::Authentication));
     assert_eq!(bench.run(|_| None), Some(Ending::Failed));
     let mut bench = Bench::new(plan(&[0, 1]), rules());
     assert_eq!(bench.run(|_| None), None);
@@ -289,23 +390,24 @@ fn a_key_that_was_refused_ends_the_request_and_one_that_is_not_set_does_not() {
 
 #[test]
 fn a_renewed_secret_is_tried_once() {
-    let mut machine = Machine::new(plan(&[1, 1]), rules(), at(0), 1);
-    let gates = Gates::default();
-    let Step::Start(start) = machine.next(at(0), &gates) else {
-        panic!("it starts")
-    };
+    let mut bench = Bench::new(plan(&[1, 1]), rules());
     let refused = failure(C::Authentication);
-    assert_eq!(
-        machine.failed(at(1), &start, &refused, false, true, &gates).next,
-        Next::SameTarget
-    );
-    let Step::Start(start) = machine.next(at(1), &gates) else {
-        panic!("it starts again")
-    };
-    assert_eq!(
-        machine.failed(at(2), &start, &refused, false, true, &gates).next,
-        Next::Finish
-    );
+    for next in [Next::SameTarget, Next::Finish] {
+        let (start, permit) = bench.start();
+        // The old secret was refused, so nothing is parked.
+        let ended = Ended::Failed {
+            failure: &refused,
+            delivered: false,
+            renewed: true,
+            late: false,
+        };
+        let bill = (Billing::Rejected, CostRange::ZERO);
+        bench.admission.end(permit, ended, bill, bench.now);
+        let verdict = bench
+            .machine
+            .failed(bench.now, &start, &refused, false, true, &mut bench.admission);
+        assert_eq!(verdict.next, next);
+    }
 }
 
 #[test]
@@ -338,38 +440,273 @@ fn slices_leave_later_targets_their_minimum() {
         let mut rules = rules();
         rules.timeouts.total = secs(total);
         rules.timeouts.reserve = secs(reserve);
-        let mut machine = Machine::new(plan(&vec![1; targets]), rules, at(0), 1);
-        let gates = Gates::default();
-        let mut now = at(0);
+        let mut bench = Bench::new(plan(&vec![1; targets]), rules);
         for slice in slices {
-            let Step::Start(start) = machine.next(now, &gates) else {
-                panic!("it starts")
-            };
+            let (start, permit) = bench.start();
             assert_eq!(
-                start.limits.answer_by - now,
+                start.limits.answer_by - bench.now,
                 secs(*slice),
                 "{targets} in {total} s, {reserve} s each"
             );
-            now = start.limits.answer_by;
-            machine.failed(now, &start, &failure(C::Timeout), false, false, &gates);
+            bench.now = start.limits.answer_by;
+            bench.fail((start, permit), &failure(C::Timeout), false, false);
         }
         assert!(matches!(
-            machine.next(now, &gates),
+            bench.machine.next(bench.now, &mut bench.admission),
             Step::Finish(Ending::AllTargetsFailed)
         ));
     }
 }
 
 #[test]
-fn after_content_nothing_is_tried() {
-    let mut machine = Machine::new(plan(&[1, 1]), rules(), at(0), 1);
-    let gates = Gates::default();
-    let Step::Start(start) = machine.next(at(0), &gates) else {
-        panic!("it starts")
+fn after_content_nothing_is_tried_unless_the_route_recovers() {
+    // (recovers, class, what follows)
+    for (recovers, class, next) in [
+        (false, C::Malformed, Next::Finish),
+        (true, C::Malformed, Next::NextTarget),
+        (true, C::Timeout, Next::NextTarget),
+        (true, C::InvalidRequest, Next::Finish),
+        (true, C::ContentFiltered, Next::Finish),
+    ] {
+        let rules = Rules {
+            recovers,
+            stream: true,
+            ..rules()
+        };
+        let mut bench = Bench::new(plan(&[1, 1]), rules);
+        let started = bench.start();
+        assert_eq!(bench.fail(started, &failure(class), true, false), next, "{class}");
+        if next == Next::Finish {
+            let step = bench.machine.next(bench.now, &mut bench.admission);
+            assert!(matches!(step, Step::Finish(Ending::Interrupted)), "{step:?}");
+        } else {
+            // What fails from then on leaves the stream interrupted, whatever it is.
+            let ended = bench.run(|_| Some(failure(C::Authentication)));
+            assert_eq!(ended, Some(Ending::Interrupted));
+        }
+    }
+}
+
+#[test]
+fn a_broken_stream_with_no_other_target_is_begun_again_at_its_own() {
+    let rules = Rules {
+        recovers: true,
+        stream: true,
+        ..rules()
     };
-    let verdict = machine.failed(at(1), &start, &failure(C::Malformed), true, false, &gates);
-    assert_eq!(verdict.next, Next::Finish);
-    assert_eq!(machine.next(at(1), &gates), Step::Finish(Ending::Interrupted));
+    let mut bench = Bench::new(plan(&[1]), rules);
+    let started = bench.start();
+    assert_eq!(
+        bench.fail(started, &failure(C::Malformed), true, false),
+        Next::SameTarget
+    );
+    assert_eq!(bench.run(|_| None), None);
+    assert_eq!(bench.trace.join(" "), "wait 0.0");
+}
+
+#[test]
+fn an_open_breaker_is_passed_over_and_let_through_once_when_nothing_else_is_left() {
+    let mut bench = Bench::new(plan(&[1, 1]), rules());
+    for _ in 0..5 {
+        bench.told(0, &failure(C::Overloaded));
+    }
+    assert_eq!(bench.run(|_| None), None);
+    assert_eq!(bench.trace.join(" "), "0! 1.0");
+    for _ in 0..5 {
+        bench.told(1, &failure(C::Overloaded));
+    }
+    for expected in ["0! 1! 0.0 1.0", "0! 1!"] {
+        let plan = bench.plan.clone();
+        bench.machine = Machine::new(
+            plan,
+            Rules {
+                max_attempts: 2,
+                ..rules()
+            },
+            bench.now,
+            2,
+        );
+        bench.trace.clear();
+        let ended = bench.run(|_| Some(failure(C::Timeout)));
+        assert_eq!(
+            (bench.trace.join(" "), ended),
+            (expected.to_owned(), Some(Ending::AllTargetsFailed))
+        );
+    }
+}
+
+#[test]
+fn a_held_target_is_never_called() {
+    let mut bench = Bench::new(plan(&[1, 1]), rules());
+    bench.admission.health.hold("p0", at(0));
+    assert_eq!(bench.run(|_| None), None);
+    assert_eq!(bench.trace.join(" "), "0! 1.0");
+    let mut bench = Bench::new(plan(&[1]), rules());
+    bench.admission.health.hold("p0/m", at(0));
+    assert_eq!(bench.run(|_| None), Some(Ending::AllTargetsFailed));
+    assert_eq!(bench.trace.join(" "), "0!");
+}
+
+#[test]
+fn retries_stop_when_their_budget_is_used_up_and_failovers_do_not() {
+    let mut bench = Bench::new(plan(&[1]), rules());
+    let spent = |admission: &mut Admission, now| {
+        while admission.retries.try_retry(
+            RouteId(9),
+            crate::limits::Draw::SameTarget,
+            None,
+            Sent::Maybe,
+            now,
+        ) {}
+    };
+    spent(&mut bench.admission, bench.now);
+    let ended = bench.run(|_| Some(failure(C::Reset)));
+    assert_eq!(
+        (bench.trace.join(" "), ended),
+        ("0.0".to_owned(), Some(Ending::AllTargetsFailed))
+    );
+    // What was never sent is free.
+    let mut bench = Bench::new(plan(&[1]), rules());
+    spent(&mut bench.admission, bench.now);
+    bench.run(|_| Some(failure(C::Connect)));
+    assert_eq!(bench.trace.join(" "), "0.0 0.0");
+    let mut bench = Bench::new(plan(&[1, 1]), rules());
+    spent(&mut bench.admission, bench.now);
+    assert_eq!(
+        bench.run(|start| (start.index == 0).then(|| failure(C::Timeout))),
+        None
+    );
+    assert_eq!(bench.trace.join(" "), "0.0 1.0");
+}
+
+#[test]
+fn a_place_is_queued_for_as_long_as_the_route_waits() {
+    // One at a time, and one is under way: (frees after, `rate_limit_wait`, ends with an answer)
+    for (frees, wait, answered) in [(120, 10_000, true), (5_000, 300, false)] {
+        let rules = Rules {
+            rate_limit_wait: Duration::from_millis(wait),
+            ..rules()
+        };
+        let plan = plan(&[1]);
+        let mut bench = Bench::new(plan.clone(), rules);
+        let spec = KeySpec {
+            key: key(0, 0),
+            group: GroupId(0),
+            weight: 1.0,
+        };
+        let one = Rates {
+            concurrency: Some(1),
+            ..Rates::default()
+        };
+        bench.admission.limits = KeyLimits::new(1);
+        bench.admission.limits.register(spec, &one);
+        let asked = Asked {
+            planned: &plan[0],
+            spent: &[],
+            only: None,
+            alone: true,
+            last_resort: false,
+            expires: at(9000),
+        };
+        let mut held = Some(bench.admission.admit(&asked, at(0)).unwrap());
+        let mut waits = 0;
+        let ended = loop {
+            if bench.now >= at(frees)
+                && let Some(permit) = held.take()
+            {
+                end(
+                    &mut bench.admission,
+                    permit,
+                    &failure(C::InvalidRequest),
+                    bench.now,
+                );
+            }
+            match bench.machine.next(bench.now, &mut bench.admission) {
+                Step::Start(_, permit) => {
+                    end(
+                        &mut bench.admission,
+                        permit,
+                        &failure(C::InvalidRequest),
+                        bench.now,
+                    );
+                    break None;
+                }
+                Step::Refuse { index, refusal } => {
+                    bench.machine.refused(bench.now, index, &refusal);
+                }
+                Step::Wait(until) => {
+                    waits += 1;
+                    bench.now = until;
+                }
+                Step::Finish(ending) => break Some(ending),
+            }
+        };
+        assert!(waits > 1, "it asks again");
+        assert_eq!(ended, (!answered).then_some(Ending::AllTargetsFailed));
+        assert!(bench.now <= at(frees + 100), "{:?}", bench.now);
+    }
+}
+
+#[test]
+fn a_hedge_goes_to_another_domain_when_all_is_well_and_paid() {
+    let hedged = || Rules {
+        stream: true,
+        hedge: Some(Hedge {
+            after: Some(secs(2)),
+            share: 1.0,
+        }),
+        ..rules()
+    };
+    let prepared = |rules: Rules| {
+        let mut bench = Bench::new(plan(&[1, 1, 1]), rules);
+        for _ in 0..10 {
+            bench.admission.retries.request(RouteId(0), None, at(0));
+            bench.admission.hedges.request(RouteId(0), 1.0, None);
+        }
+        bench
+    };
+    let race = |bench: &mut Bench| {
+        let (start, permit) = bench.start();
+        let at = bench.machine.hedge_at(&start, bench.now, &bench.admission);
+        let hedge = at.and_then(|at| bench.machine.hedge(at, &start, &mut bench.admission));
+        let index = hedge.as_ref().map(|(start, _)| start.index);
+        for permit in [Some(permit), hedge.map(|(_, permit)| permit)]
+            .into_iter()
+            .flatten()
+        {
+            end(&mut bench.admission, permit, &failure(C::Timeout), bench.now);
+        }
+        index
+    };
+    assert_eq!(race(&mut prepared(hedged())), Some(1));
+    // The second target shares a domain with the first.
+    let mut bench = prepared(hedged());
+    bench.machine.plan[1].domains = vec![DomainId(7), DomainId(0)];
+    assert_eq!(race(&mut bench), Some(2));
+    // A breaker of the route is open.
+    let mut bench = prepared(hedged());
+    bench.admission.health.hold("p2", at(0));
+    assert_eq!(race(&mut bench), None);
+    // No stream; no attempt left; no share saved up; no ground for a time.
+    let whole = Rules {
+        stream: false,
+        ..hedged()
+    };
+    assert_eq!(race(&mut prepared(whole)), None);
+    let single = Rules {
+        max_attempts: 1,
+        ..hedged()
+    };
+    assert_eq!(race(&mut prepared(single)), None);
+    assert_eq!(race(&mut Bench::new(plan(&[1, 1]), hedged())), None);
+    let unknown = Rules {
+        hedge: Some(Hedge {
+            after: None,
+            share: 1.0,
+        }),
+        ..hedged()
+    };
+    assert_eq!(race(&mut prepared(unknown)), None);
 }
 
 fn any_class() -> impl Strategy<Value = C> {
@@ -377,42 +714,46 @@ fn any_class() -> impl Strategy<Value = C> {
 }
 
 proptest! {
-    /// Whatever fails however: it ends, within its attempts, never before a gate's time, never past the deadline.
+    /// Whatever fails however: it ends, within its attempts, never past the deadline, and every permit is given back.
     #[test]
     fn every_request_ends_within_its_bounds(
         keys in prop::collection::vec(0..3_usize, 1..6),
-        script in prop::collection::vec((any_class(), prop::option::of(0..30_u64), 0..20_u64), 40),
+        script in prop::collection::vec((any_class(), prop::option::of(0..30_u64), 0..20_u64, any::<bool>()), 40),
         max_attempts in 1..8_u32,
         stream in any::<bool>(),
+        recovers in any::<bool>(),
         seed in any::<u64>(),
     ) {
-        let rules = Rules { max_attempts, stream, ..rules() };
-        let mut machine = Machine::new(plan(&keys), rules, at(0), seed);
-        let mut gates = Gates::default();
-        let mut now = at(0);
+        let rules = Rules { max_attempts, stream, recovers, ..rules() };
+        let mut bench = Bench::new(plan(&keys), rules.clone());
+        bench.machine = Machine::new(plan(&keys), rules, at(0), seed);
         let mut sent = 0_u32;
         let mut steps = script.into_iter();
         let mut ended = false;
-        for _ in 0..200 {
-            match machine.next(now, &gates) {
-                Step::Start(start) => {
-                    prop_assert!(gates.closed(start.target, start.key, now).is_none(), "a closed key is used");
-                    prop_assert!(now < at(60_000));
-                    prop_assert!(start.limits.answer_by > now && start.limits.answer_by <= at(60_000));
-                    let Some((class, retry_after, took)) = steps.next() else { ended = true; break };
+        for _ in 0..400 {
+            match bench.machine.next(bench.now, &mut bench.admission) {
+                Step::Start(start, permit) => {
+                    prop_assert!(bench.now < at(60_000));
+                    prop_assert!(start.limits.answer_by > bench.now && start.limits.answer_by <= at(60_000));
+                    let Some((class, retry_after, took, delivered)) = steps.next() else {
+                        end(&mut bench.admission, permit, &failure(C::InvalidRequest), bench.now);
+                        ended = true;
+                        break
+                    };
                     if class != C::Unsupported { sent += 1; }
-                    now = (now + secs(took)).min(start.limits.answer_by);
+                    bench.now = (bench.now + secs(took)).min(start.limits.answer_by);
                     let mut failure = failure(class);
                     failure.retry_after = retry_after.map(secs);
-                    gates.note(start.target, start.key, &failure, now);
-                    machine.failed(now, &start, &failure, false, false, &gates);
+                    let delivered = delivered && stream && class != C::Unsupported;
+                    bench.fail((start, permit), &failure, delivered, false);
                 }
-                Step::Refuse { index, refusal, .. } => { machine.refused(now, index, &refusal); }
-                Step::Wait(until) => { prop_assert!(until > now); now = until; }
+                Step::Refuse { index, refusal } => { bench.machine.refused(bench.now, index, &refusal); }
+                Step::Wait(until) => { prop_assert!(until > bench.now); bench.now = until; }
                 Step::Finish(_) => { ended = true; break }
             }
         }
         prop_assert!(ended);
         prop_assert!(sent <= max_attempts);
+        prop_assert_eq!(bench.admission.ledger.open(), 0);
     }
 }

@@ -1,7 +1,8 @@
 //! The breaker alone: a table of its transitions.
 
 use super::*;
-use crate::health::breaker::{Bar, Breaker, Slot, Turn};
+use crate::health::breaker::{Breaker, Slot};
+use crate::health::turn::{Bar, Turn};
 
 pub(super) struct Bench {
     pub(super) breaker: Breaker,

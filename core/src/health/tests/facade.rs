@@ -94,12 +94,13 @@ fn a_change_of_network_forgets_refused_connections() {
         attempt(&mut health, MINI, failed(FaultKind::Unreachable), at(1.0));
     }
     health.network_changed(at(1.0));
+    assert!(answered(&mut health, CLAUDE, at(7.0)));
     for _ in 0..2 {
-        attempt(&mut health, MINI, failed(FaultKind::Unreachable), at(1.5));
+        attempt(&mut health, MINI, failed(FaultKind::Unreachable), at(7.0));
     }
-    assert_eq!(state(&health, MINI, at(1.5)), State::Closed);
-    attempt(&mut health, MINI, failed(FaultKind::Unreachable), at(1.5));
-    assert_eq!(state(&health, MINI, at(1.5)), State::Open);
+    assert_eq!(state(&health, MINI, at(7.0)), State::Closed);
+    attempt(&mut health, MINI, failed(FaultKind::Unreachable), at(7.0));
+    assert_eq!(state(&health, MINI, at(7.0)), State::Open);
 }
 
 #[test]
@@ -431,6 +432,13 @@ fn two_openings_close_together_make_the_rest_of_a_domain_suspect() {
     open(&mut apart, MINI, at(0.0));
     open(&mut apart, FULL, at(31.0));
     assert!(!apart.suspect(CLAUDE, at(31.0)));
+
+    // A probe that fails is no opening: nothing new is known.
+    let mut probed = super::health();
+    let reopens = open(&mut probed, MINI, at(0.0));
+    attempt(&mut probed, MINI, failed(FaultKind::Server), reopens);
+    open(&mut probed, FULL, at(31.0));
+    assert!(!probed.suspect(CLAUDE, at(31.0)));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use proptest::prelude::*;
 
 use super::breaker::Bench;
 use super::*;
-use crate::health::breaker::{Bar, Slot};
+use crate::health::breaker::Slot;
+use crate::health::turn::Bar;
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Heard {

@@ -128,9 +128,26 @@ fn a_busy_bucket_gives_back_what_a_slow_request_did_not_use() {
         bucket.reserve(second + 1, 1, at(second));
     }
     assert_eq!(bucket.left(at(20)), 0);
-    // Without it there would have been 30 more all along.
+    // Time drained what the two had reserved, the older first.
+    bucket.settle(1, Some(0), at(20));
     bucket.settle(0, Some(0), at(20));
-    assert_eq!(bucket.left(at(20)), 30);
+    assert_eq!(bucket.left(at(20)), 40);
+    // Where others' use is known, that is what drains, and all is given back.
+    let mut known = Bucket::new(MINUTE, 60, 60, at(0));
+    known.reserve(0, 30, at(0));
+    known.reserve(1, 30, at(0));
+    known.settle(0, Some(30), at(0));
+    known.settle(1, Some(0), at(20));
+    assert_eq!(known.left(at(20)), 50);
+    // Not found by chance: a reservation given back, and one older than it, when a later one stands on both.
+    let mut later = Bucket::new(MINUTE, 60, 60, at(0));
+    later.reserve(0, 30, at(0));
+    later.reserve(1, 30, at(1));
+    later.reserve(2, 30, at(30));
+    later.settle(2, None, at(30));
+    later.settle(1, Some(0), at(30));
+    later.settle(0, Some(0), at(30));
+    assert_eq!(later.left(at(30)), 30);
     // And an idle one has none to give: the debt was gone before.
     let mut idle = Bucket::new(MINUTE, 60, 60, at(0));
     idle.reserve(0, 30, at(0));

@@ -1,7 +1,6 @@
-//! Random orders of taking, failing and settling: by proptest one after another, by shuttle over threads.
+//! Random orders of taking, failing and settling. Threads are in `core/tests/limits_threads.rs`.
 
 use proptest::prelude::*;
-use shuttle::sync::{Arc, Mutex};
 
 use super::*;
 
@@ -143,55 +142,4 @@ proptest! {
         };
         prop_assert_eq!(run(), run());
     }
-}
-
-/// Three threads take, fail and settle; one drops its slot as a guard does, unsent.
-fn threads() {
-    let limits = Arc::new(Mutex::new(one(&rates())));
-    let workers: Vec<_> = (0..3_u64)
-        .map(|worker| {
-            let limits = Arc::clone(&limits);
-            shuttle::thread::spawn(move || {
-                let mut sent = 0;
-                for round in 0..3 {
-                    let now = ms(worker * 10 + round);
-                    let taken = limits.lock().unwrap().take(&tokens(100, 100), now);
-                    let Ok(slot) = taken else { continue };
-                    shuttle::thread::yield_now();
-                    let ending = match worker {
-                        0 => Settled::Unsent,
-                        1 => {
-                            let timeout = failure(C::Timeout, None);
-                            limits.lock().unwrap().failed(&slot, &timeout, now);
-                            Settled::Unknown
-                        }
-                        _ => usage(10, 10),
-                    };
-                    sent += u64::from(worker != 0);
-                    limits.lock().unwrap().settle(slot, ending, now);
-                }
-                sent
-            })
-        })
-        .collect();
-    let sent: u64 = workers.into_iter().map(|worker| worker.join().unwrap()).sum();
-    let limits = limits.lock().unwrap();
-    let headroom = limits.headroom(TARGET, A, ms(100));
-    assert_eq!((headroom.in_flight, limits.open_slots()), (0, 0));
-    assert!((1..=5).contains(&sent), "{sent} within 100 ms");
-    assert_eq!(
-        headroom.requests_left.unwrap(),
-        5 - sent,
-        "what was not sent is given back"
-    );
-}
-
-#[test]
-fn threads_in_random_orders() {
-    shuttle::check_random(threads, 2000);
-}
-
-#[test]
-fn threads_in_orders_that_preempt_seldom() {
-    shuttle::check_pct(threads, 2000, 3);
 }

@@ -183,30 +183,25 @@ fn an_estimate_above_the_whole_limit_takes_the_whole_limit() {
 #[test]
 fn every_unit_is_counted_apart() {
     let rates = Rates {
-        tokens_per_minute: Some(1000),
+        tokens_per_minute: Some(800),
         input_tokens_per_minute: Some(600),
         output_tokens_per_minute: Some(300),
         ..Rates::default()
     };
-    for (input, output, open) in [
-        (600, 300, true),
-        (601, 0, false),
-        (0, 301, false),
-        (550, 300, true),
+    // (input and output of a request, of the next one, whether that fits)
+    for (first, next, open) in [
+        ((300, 0), (300, 0), true),
+        ((300, 0), (301, 0), false),
+        ((0, 150), (0, 150), true),
+        ((0, 150), (0, 151), false),
+        ((400, 200), (100, 100), true),
+        ((400, 200), (101, 100), false),
     ] {
         let mut limits = one(&rates);
-        let first = limits.take(&tokens(0, 0), at(0)).unwrap();
-        let kept = limits.take(&tokens(1, 1), at(0)).unwrap();
-        limits.settle(kept, Settled::Unsent, at(0));
-        // Above a limit it takes all of it, so it is asked for beside one token that is in use.
-        let used = limits.take(&tokens(1, 1), at(0)).unwrap();
-        limits.settle(used, usage(0, 0), at(0));
-        limits.settle(first, usage(u64::from(!open), u64::from(!open)), at(0));
-        assert_eq!(
-            limits.take(&tokens(input, output), at(0)).is_ok(),
-            open,
-            "{input} {output}"
-        );
+        let slot = limits.take(&tokens(first.0, first.1), at(0)).unwrap();
+        let fits = limits.peek(&tokens(next.0, next.1), at(0)).is_ok();
+        assert_eq!(fits, open, "{first:?} {next:?}");
+        limits.settle(slot, Settled::Unknown, at(0));
     }
 }
 
@@ -268,7 +263,8 @@ fn headers_lower_what_is_left_and_never_raise_it() {
         (Rates::default(), told(None, Some(4)), None, None),
         (rpm(50), told(None, Some(2)), Some(2), Some(50)),
         (rpm(50), told(Some(500), Some(499)), Some(4), Some(50)),
-        (rpm(50), told(Some(20), Some(500)), Some(2), Some(20)),
+        // Of 5 at once one is taken; 2 at once then leave one.
+        (rpm(50), told(Some(20), Some(500)), Some(1), Some(20)),
         (rpm(50), told(Some(u64::MAX), Some(u64::MAX)), Some(4), Some(50)),
     ] {
         let mut limits = one(&rates);

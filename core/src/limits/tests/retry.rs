@@ -45,6 +45,14 @@ fn a_failover_is_never_refused_and_never_goes_below_zero() {
     }
     assert_eq!(budget.level(at(0)), (0.0, 100.0));
     assert!(!budget.try_retry(ROUTE, Draw::SameTarget, None, Sent::Yes, at(0)));
+    for _ in 0..5 {
+        budget.request(ROUTE, None, at(0));
+    }
+    assert_eq!(
+        budget.level(at(0)),
+        (1.0, 101.0),
+        "what was never there is not owed"
+    );
 }
 
 #[test]
