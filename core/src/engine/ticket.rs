@@ -8,12 +8,8 @@ use crate::budget::{Fate, Quote};
 use crate::catalog::Model;
 use crate::dialect::common::request_id;
 use crate::dialect::rate_limits;
-<<<<<<< HEAD
 use crate::mutant::{self, Mutant};
-use crate::policy::{Ended, Permit};
-=======
 use crate::policy::{Ended, Permit, Start};
->>>>>>> main
 use crate::types::{Billing, CostRange, Failure, Moment, Next, Usage, What};
 
 /// What is learnt while an attempt runs.
@@ -153,7 +149,11 @@ impl Ticket {
     }
 
     fn leave(&mut self) -> Closed {
-        let head = self.notes.status.is_some();
+        // What is left with an error in its head was refused, and not begun.
+        let head = self
+            .notes
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
         let stream = self.stream;
         self.close(Fate::Left { head, stream }, Ended::Left)
     }

@@ -65,6 +65,8 @@ pub struct Machine {
     paid: bool,
     /// Content had reached the caller before the last failure.
     delivered: bool,
+    /// An attempt that was raced failed in a way that ends requests: the other one is the last.
+    last: bool,
 }
 
 impl Machine {
@@ -87,6 +89,7 @@ impl Machine {
             waiting: None,
             paid: false,
             delivered: false,
+            last: false,
         }
     }
 
@@ -358,6 +361,10 @@ impl Machine {
         if failure.phase != Phase::Encode {
             self.sent = self.sent.saturating_add(1);
         }
+        if self.last {
+            self.delivered |= delivered;
+            return self.stop("what it raced was told that no target would answer it");
+        }
         let row = row(failure.class);
         if delivered {
             self.delivered = true;
@@ -391,10 +398,12 @@ impl Machine {
     }
 
     /// Another attempt of the request is under way, and this one failed or was left for it.
-    pub fn raced(&mut self, failure: Option<&Failure>) -> Verdict {
+    pub fn raced(&mut self, start: &Start, failure: Option<&Failure>) -> Verdict {
         if failure.is_none_or(|failure| failure.phase != Phase::Encode) {
             self.sent = self.sent.saturating_add(1);
         }
+        // What no other target would answer differently ends the request, unless the attempt under way answers it.
+        self.last |= failure.is_some_and(|failure| !self.may_go_on(failure.class, start.index));
         match failure {
             Some(_) => Verdict::new(Next::NextTarget, "the attempt that raced it goes on"),
             None => Verdict::new(Next::Finish, "the attempt that raced it was faster"),

@@ -26,6 +26,8 @@ pub(crate) struct Said {
     requests: BTreeMap<u64, Request>,
     /// Breakers by name: a target's, or a vendor's.
     breakers: BTreeMap<String, Breaker>,
+    /// When each target was last passed over.
+    pub(crate) skipped: BTreeMap<String, Ms>,
     /// Requests and paid retries in each of the last seconds.
     budget: VecDeque<(u64, u64, u64)>,
 }
@@ -83,7 +85,9 @@ impl Ledger {
                     request.again = paid.then(|| target.clone());
                 }
             }
-            What::Skipped { .. } => {
+            What::Skipped { target, .. } => {
+                let now = self.now();
+                self.said.skipped.insert(target.clone(), now);
                 if let Some(request) = self.said.requests.get_mut(&number) {
                     request.again = None;
                 }

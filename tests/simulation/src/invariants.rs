@@ -485,6 +485,13 @@ fn takeovers_are_gentle(books: &mut Ledger, serial: u32) -> Found {
     let written = books.world.vendors[vendor]
         .limit
         .filter(|_| books.world.vendors[vendor].limit_written);
+    // A takeover that was held back before its first call had time to grow unseen: it is not judged.
+    let name = &books.world.targets[target].name;
+    let held_back = books
+        .said
+        .skipped
+        .get(name)
+        .is_some_and(|skipped| skipped + MINUTE > at);
     let traffic = books.traffic.entry(scope).or_default();
     if let Some((limit, since)) = learnt {
         let sends = traffic.sends.iter().filter(|sent| **sent >= since).count() as u64;
@@ -504,6 +511,7 @@ fn takeovers_are_gentle(books: &mut Ledger, serial: u32) -> Found {
             let early = u64::from(at < began + TAKEOVER);
             (began, at, start, count + early)
         }
+        _ if held_back => (at, at, limit, 1),
         _ => (at, at, before.max(limit / 5), 1),
     };
     traffic.takeover = Some(takeover);
