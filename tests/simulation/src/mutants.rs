@@ -42,6 +42,10 @@ pub(crate) fn hunt(seeds: &Range<u64>, calls: u64, threads: usize) -> ExitCode {
                 stop: false,
             });
             tried += all.calls;
+            // Seeds that could not be run would look like seeds in which nothing was noticed.
+            for error in &all.errors {
+                say(error);
+            }
             first = first.or(all.violations.first().map(|violation| violation.invariant));
             noticed = all
                 .violations

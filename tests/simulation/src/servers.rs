@@ -365,7 +365,9 @@ impl Ledger {
             told || attempt.generated > 0 || matches!(end, End::Left | End::Reset) || attempt.terminal;
         let vendor = &self.world.vendors[self.world.targets[target].vendor];
         // Where the answer was whole, or the vendor goes on though nobody listens, all of it is billed.
-        let output = if attempt.terminal || (vendor.burns && end == End::Left) {
+        // Of an answer that began anew a vendor counts the last beginning; one that counts nothing bills all of it.
+        let whole = attempt.terminal && (attempt.counted || attempt.generation == 0);
+        let output = if whole || (vendor.burns && end == End::Left) {
             attempt.tokens
         } else {
             attempt.generated
