@@ -322,11 +322,10 @@ fn refused_keys_rest(books: &Ledger, serial: u32) -> Found {
 /// a wait, and the next request in its scope.
 fn waits_are_kept(books: &Ledger, serial: u32) -> Found {
     let attempt = &books.attempts[serial as usize];
-    let Some((vendor, slot, _)) = attempt.key else {
+    let Some(key) = attempt.key else {
         return Ok(());
     };
-    let scope = (vendor, books.world.group(vendor, Some(slot)), attempt.target);
-    match books.gates.get(&scope) {
+    match books.gates.get(&books.gate(key, attempt.target)) {
         Some(until) if *until > attempt.at => Err(format!(
             "key {:?} was to be left alone for {} ms more",
             attempt.key,

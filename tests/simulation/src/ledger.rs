@@ -141,8 +141,9 @@ pub(crate) struct Ledger {
     pub(crate) refused: BTreeMap<Key, Ms>,
     /// Secrets the vendor no longer takes.
     pub(crate) revoked: BTreeMap<Key, Ms>,
-    /// Until when a client was told to wait.
-    pub(crate) gates: BTreeMap<LimitScope, Ms>,
+    /// Until when a client was told to wait, and of which secret: a new one in a group of one key may be another
+    /// account's.
+    pub(crate) gates: BTreeMap<(LimitScope, u32), Ms>,
     /// The vendors' own limiters, by vendor, quota group and target: requests left, and when that was.
     pub(crate) buckets: BTreeMap<(usize, usize, usize), (f64, Ms)>,
     /// Limits that clients were told, and since when.
@@ -210,6 +211,15 @@ impl Ledger {
     /// Milliseconds since the seed began.
     pub(crate) fn now(&self) -> Ms {
         u64::try_from((now() - self.start).as_millis()).unwrap_or(Ms::MAX)
+    }
+
+    /// Where a wait holds that a vendor asked of a key.
+    pub(crate) fn gate(&self, key: Key, target: usize) -> (LimitScope, u32) {
+        let (vendor, slot, generation) = key;
+        let group = self.world.group(vendor, Some(slot));
+        let groups = &self.world.vendors[vendor].groups;
+        let alone = groups.iter().filter(|other| **other == group).count() == 1;
+        ((vendor, group, target), if alone { generation } else { 0 })
     }
 
     pub(crate) fn dialect(&self, target: usize) -> DialectId {

@@ -387,7 +387,7 @@ impl Ledger {
                     self.refused.insert(key, now);
                 }
                 (Lesson::Limit, Some(asked)) => {
-                    let scope = (key.0, self.world.group(key.0, Some(key.1)), target);
+                    let scope = self.gate(key, target);
                     let until = self.gates.entry(scope).or_default();
                     *until = (*until).max(now + asked);
                 }

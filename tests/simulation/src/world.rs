@@ -171,7 +171,7 @@ impl World {
         Self {
             seed,
             episodes,
-            background: pick(rng, &[0.0, 0.01, 0.05, 0.15]),
+            background: pick(rng, &[0.0, 0.0, 0.01, 0.05, 0.15]),
             callers,
             head: pick(rng, &[(1, 5), (20, 300), (100, 2_000)]),
             pace: pick(rng, &[0, 0, 5, 40]),
@@ -377,7 +377,8 @@ fn routes(rng: &mut fastrand::Rng, targets: usize) -> Vec<Route> {
                 recovery: pick(rng, &["error", "restart", "continue"]),
                 hold_back: chance(rng, 0.2).then(|| (rng.u64(1..500), rng.u64(1..2_000))),
                 via_stream: chance(rng, 0.3),
-                hedge: chance(rng, 0.4).then(|| (pick(rng, &[20, 200, 2_000]), pick(rng, &[0.05, 0.5, 1.0]))),
+                hedge: chance(rng, 0.6)
+                    .then(|| (pick(rng, &[5, 20, 200, 2_000]), pick(rng, &[0.05, 1.0, 1.0]))),
             }
         })
         .collect()
@@ -399,7 +400,7 @@ fn callers(rng: &mut fastrand::Rng) -> Callers {
 }
 
 fn episodes(rng: &mut fastrand::Rng, span: Ms, vendors: &[Vendor], targets: usize) -> Vec<Episode> {
-    (0..rng.usize(0..25))
+    (0..pick(rng, &[0, 2, 5, 12, 25]))
         .map(|_| {
             let vendor = rng.usize(..vendors.len());
             let keys = vendors[vendor].groups.len();
