@@ -138,6 +138,23 @@ impl Client {
             .operate(name, |health, name, now| health.release(name, now))
     }
 
+    /// Stops background requests (warm standby, free probes) until [`Self::resume`]: for an app that goes to the
+    /// background, or a device on low power. Calls go on.
+    pub fn pause(&self) {
+        self.world.pause();
+    }
+
+    /// Lets background requests go on.
+    pub fn resume(&self) {
+        self.world.resume();
+    }
+
+    /// Says that the machine is on another network: connections are made anew, host names are resolved again, and no
+    /// provider is blamed for what failed before.
+    pub fn network_changed(&self) {
+        self.world.network_changed();
+    }
+
     /// Calls `listener` with every attempt, decision and change of state from now on. It runs where the event happens,
     /// between two steps of a call: it must be quick, and must not wait for a call of the same client.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {

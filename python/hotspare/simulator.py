@@ -26,6 +26,8 @@ class Simulator:
         self._native = _native.Simulator(script if isinstance(script, str) else dumps(script))
         self.urls: Mapping[str, str] = self._native.urls()
         """Every provider's base URL."""
+        self.ca_pem: str | None = self._native.ca_pem()
+        """The certificate to trust, in PEM. None when no provider has `tls`."""
 
     def url(self, provider: str) -> str:
         """The base URL of a provider, as a config wants it."""

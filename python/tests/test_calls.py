@@ -229,3 +229,21 @@ def test_replies_and_events_can_be_pickled(lab: Start) -> None:
 def test_a_wrong_script_says_where() -> None:
     with pytest.raises(hotspare.ConfigError, match="providers"):
         Simulator({"providers": {"a": {"dialect": "openai"}}})
+
+
+def test_simulated_tls_is_trusted_by_its_authority(tmp_path: Path) -> None:
+    provider = {"dialect": "openai_chat", "tls": {}, "http2": True, "prices": {"output": 2}}
+    with Simulator({"providers": {"a": provider}}) as simulator:
+        assert simulator.ca_pem is not None
+        authority = tmp_path / "ca.pem"
+        authority.write_text(simulator.ca_pem)
+        config = {
+            "tls": {"extra_roots": [str(authority)]},
+            "providers": {"a": {"dialect": "openai_chat", "base_url": simulator.url("a"), "keys": ["k"]}},
+            "routes": {"default": {"targets": ["a/m"]}},
+        }
+        with hotspare.Client(config) as client:
+            reply = client.chat("Say hi")
+        entry = simulator.journal("a")[0]
+        assert entry["chat"]
+        assert entry["billed_usd"] == pytest.approx(reply.usage.output_tokens * 2e-6)

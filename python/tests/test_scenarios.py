@@ -49,6 +49,18 @@ def test_scenario_has_its_shape(name: str) -> None:
     jsonschema.validate(SCENARIOS[name], schema)
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "incidents").glob("*.json")), ids=lambda path: path.stem)
+def test_incident_has_its_shape(path: Path) -> None:
+    """The incidents run in Rust alone, but their files, and so the simulator's scripts, have schemas."""
+    schema, script = (
+        json.loads((ROOT / "tests" / "schema" / f"{name}.schema.json").read_text()) for name in ("incident", "script")
+    )
+    incident = json.loads(path.read_text())
+    jsonschema.validate(incident["script"], script)
+    schema["properties"]["script"] = True
+    jsonschema.validate(incident, schema)
+
+
 @pytest.mark.parametrize(("name", "mode", "way"), cases())
 def test_scenario(name: str, mode: str, way: str) -> None:
     cell = RESULTS.setdefault(name, {})
@@ -243,7 +255,8 @@ def check_server(expect: Json, simulator: Simulator) -> None:
     while True:
         try:
             for provider, wanted in expect.items():
-                entries = [entry for entry in simulator.journal() if entry["provider"] == provider]
+                journal = simulator.journal()
+                entries = [entry for entry in journal if entry["provider"] == provider and entry["chat"]]
                 if "requests" in wanted:
                     assert len(entries) == wanted["requests"]
                 if "disconnected" in wanted:

@@ -23,6 +23,15 @@ pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Now, for a timer.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the clocks; all else is told the time"
+)]
+pub(crate) fn instant() -> Instant {
+    Instant::now()
+}
+
 /// When the simulator started, by both clocks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {

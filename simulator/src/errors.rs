@@ -22,8 +22,30 @@ pub(crate) struct Exceeded {
     pub(crate) wait: Duration,
     /// The limit, a minute.
     pub(crate) limit: u32,
-    /// Whether it counts tokens; else requests.
-    pub(crate) tokens: bool,
+    /// What it counts.
+    pub(crate) of: Limit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Requests,
+    Tokens,
+    /// How fast traffic grows.
+    Acceleration,
+}
+
+impl Exceeded {
+    /// The kind of error that tells of it.
+    pub(crate) fn kind(self) -> ErrorKind {
+        match self.of {
+            Limit::Requests | Limit::Tokens => ErrorKind::RateLimit,
+            Limit::Acceleration => ErrorKind::Acceleration,
+        }
+    }
+
+    fn tokens(self) -> bool {
+        self.of == Limit::Tokens
+    }
 }
 
 impl Default for Exceeded {
@@ -31,7 +53,7 @@ impl Default for Exceeded {
         Self {
             wait: Duration::from_secs(1),
             limit: 60,
-            tokens: false,
+            of: Limit::Requests,
         }
     }
 }
@@ -44,13 +66,13 @@ pub(crate) fn error(dialect: Dialect, kind: ErrorKind, model: &str, exceeded: Ex
         Dialect::Gemini => gemini(kind, model, exceeded),
     };
     let mut headers = HeaderMap::new();
-    if kind == ErrorKind::RateLimit {
+    if matches!(kind, ErrorKind::RateLimit | ErrorKind::Acceleration) {
         retry_headers(dialect, exceeded.wait, &mut headers);
     }
     if dialect == Dialect::AnthropicMessages {
         let again = matches!(
             kind,
-            ErrorKind::RateLimit | ErrorKind::Server | ErrorKind::Overloaded
+            ErrorKind::RateLimit | ErrorKind::Acceleration | ErrorKind::Server | ErrorKind::Overloaded
         );
         let again = HeaderValue::from_static(if again { "true" } else { "false" });
         headers.insert(HeaderName::from_static("x-should-retry"), again);
@@ -135,7 +157,7 @@ fn openai(kind: ErrorKind, model: &str, exceeded: Exceeded) -> (u16, Value) {
                 "Rate limit reached for {model} in organization org-simulated on {}: Limit {limit}, Used {limit}, \
                  Requested 1. Please try again in {}. Visit https://platform.openai.com/account/rate-limits to \
                  learn more.",
-                if exceeded.tokens {
+                if exceeded.tokens() {
                     "tokens per min (TPM)"
                 } else {
                     "requests per min (RPM)"
@@ -143,10 +165,11 @@ fn openai(kind: ErrorKind, model: &str, exceeded: Exceeded) -> (u16, Value) {
                 crate::limits::go_duration(exceeded.wait),
                 limit = exceeded.limit,
             ),
-            if exceeded.tokens { "tokens" } else { "requests" },
+            if exceeded.tokens() { "tokens" } else { "requests" },
             None,
             Some("rate_limit_exceeded"),
         ),
+        ErrorKind::Acceleration => build(429, "Slow down", "rate_limit_error", None, Some("slow_down")),
         ErrorKind::InsufficientQuota => build(
             429,
             "You exceeded your current quota, please check your plan and billing details. For more information \
@@ -214,11 +237,17 @@ fn anthropic(kind: ErrorKind, model: &str, exceeded: Exceeded) -> (u16, Value) {
         ErrorKind::RateLimit => (
             429,
             "rate_limit_error",
-            if exceeded.tokens {
+            if exceeded.tokens() {
                 "Number of request tokens has exceeded your per-minute rate limit"
             } else {
                 "Number of requests has exceeded your per-minute rate limit"
             },
+        ),
+        ErrorKind::Acceleration => (
+            429,
+            "rate_limit_error",
+            "This request would exceed your organization's maximum usage increase rate (acceleration limit). Please \
+             scale up your usage more gradually.",
         ),
         ErrorKind::InsufficientQuota => (
             400,
@@ -285,13 +314,18 @@ fn gemini(kind: ErrorKind, model: &str, exceeded: Exceeded) -> (u16, Value) {
                 exceeded.limit,
                 exceeded.wait.as_secs_f64()
             );
-            let id = if exceeded.tokens {
+            let id = if exceeded.tokens() {
                 "GenerateContentInputTokensPerModelPerMinute"
             } else {
                 "GenerateRequestsPerMinutePerProjectPerModel"
             };
             let details = [quota(id, &exceeded.limit.to_string()), retry(exceeded.wait)];
             (429, google(429, "RESOURCE_EXHAUSTED", &message, &details))
+        }
+        ErrorKind::Acceleration => {
+            let message = "Resource has been exhausted (e.g. check quota).";
+            let details = [retry(exceeded.wait)];
+            (429, google(429, "RESOURCE_EXHAUSTED", message, &details))
         }
         ErrorKind::InsufficientQuota => {
             let details = [

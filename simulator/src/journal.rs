@@ -18,12 +18,12 @@ pub enum End {
     Cut,
     /// The simulator was shut down while it kept the client waiting for ever.
     Hung,
-    /// The connection was refused.
+    /// The connection was refused, its TLS failed, or HTTP/2 turned the request away unread.
     Refused,
 }
 
 /// One request and what came of it. Times are milliseconds since the simulator started.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct JournalEntry {
     /// The provider's name.
     pub provider: String,
@@ -35,6 +35,8 @@ pub struct JournalEntry {
     pub method: String,
     /// Its path, without the query.
     pub path: String,
+    /// Whether it asked for a chat reply; a free request, such as for the list of models, did not.
+    pub chat: bool,
     /// The model it named.
     pub model: Option<String>,
     /// Whether it asked for a stream.
@@ -55,7 +57,13 @@ pub struct JournalEntry {
     pub ended_ms: Option<u64>,
     /// How it ended; None while it goes on.
     pub end: Option<End>,
-    /// What decided the reply, as in `steps[2]`; also `keys` and `limits`. None: nothing but the normal reply.
+    /// Input tokens billed; zero until it has ended.
+    pub input_tokens: u64,
+    /// Output tokens billed; zero until it has ended.
+    pub output_tokens: u64,
+    /// What they cost at the script's `prices`, in US dollars.
+    pub billed_usd: f64,
+    /// What decided the reply, as in `steps[2]`; also `keys`, `limits` and `load`. None: nothing but the normal reply.
     pub step: Option<String>,
 }
 

@@ -5,8 +5,10 @@
 //! carry them out. The crate shares no codec with hotspare: it is the other side of the wire.
 #![forbid(unsafe_code)]
 
+mod answer;
 mod clock;
 mod errors;
+mod exchange;
 mod journal;
 mod limits;
 mod memory;

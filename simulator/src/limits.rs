@@ -1,13 +1,13 @@
-//! Token buckets by key, and the headers the vendors tell them by.
+//! Token buckets by account, and the headers the vendors tell them by.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::clock::Now;
-use crate::errors::Exceeded;
-use crate::script::{Dialect, Limits};
+use crate::errors::{Exceeded, Limit};
+use crate::script::{Acceleration, Dialect, Limits};
 
 /// A whole minute's worth of one unit, in the nanoseconds levels are kept in, so that nothing is ever rounded.
 const UNIT: u128 = 60_000_000_000;
@@ -54,24 +54,104 @@ impl Bucket {
     }
 }
 
+/// How fast one account's traffic may grow.
+#[derive(Debug)]
+struct Ramp {
+    rule: Acceleration,
+    bucket: Bucket,
+    /// When traffic began, and when it was last seen.
+    began: Duration,
+    last: Duration,
+    doublings: u32,
+}
+
+impl Ramp {
+    /// Without a request for this long, traffic begins anew.
+    const QUIET: Duration = Duration::from_secs(60);
+
+    fn new(rule: Acceleration, now: Duration) -> Self {
+        let mut bucket = Bucket::new(rule.from, rule.from);
+        bucket.at = now;
+        Self {
+            rule,
+            bucket,
+            began: now,
+            last: now,
+            doublings: 0,
+        }
+    }
+
+    /// Grows to what is allowed by now.
+    fn advance(&mut self, now: Duration) {
+        if now.saturating_sub(self.last) >= Self::QUIET {
+            *self = Self::new(self.rule, now);
+        }
+        self.last = now;
+        let step = self.rule.doubling.0;
+        while now.saturating_sub(self.began) >= step * (self.doublings + 1) {
+            let Some(doubled) = self.bucket.per_minute.checked_mul(2) else {
+                break;
+            };
+            self.bucket.refill(self.began + step * (self.doublings + 1));
+            self.doublings += 1;
+            // What is allowed more can be used at once.
+            self.bucket.level += self.bucket.capacity;
+            self.bucket.capacity *= 2;
+            self.bucket.per_minute = doubled;
+        }
+        self.bucket.refill(now);
+    }
+
+    /// Until one more request passes: zero now.
+    fn wait(&self, now: Duration) -> Duration {
+        let wait = self.bucket.until(self.bucket.price(1));
+        let growth = (self.began + self.rule.doubling.0 * (self.doublings + 1)).saturating_sub(now);
+        wait.min(growth)
+    }
+}
+
 #[derive(Debug)]
 struct Buckets {
     requests: Option<Bucket>,
     tokens: Option<Bucket>,
+    ramp: Option<Ramp>,
 }
 
-/// The limits of every key of one provider.
+impl Buckets {
+    fn new(limits: &Limits, now: Duration) -> Self {
+        Self {
+            requests: limits
+                .requests_per_minute
+                .map(|limit| Bucket::new(limit, limits.burst.unwrap_or(limit))),
+            tokens: limits.tokens_per_minute.map(|limit| Bucket::new(limit, limit)),
+            ramp: limits.acceleration.map(|rule| Ramp::new(rule, now)),
+        }
+    }
+}
+
+/// The limits of every account of one provider. A key that is in no account is one of its own.
 #[derive(Debug)]
 pub(crate) struct Limiter {
     limits: Limits,
-    keys: HashMap<Option<String>, Buckets>,
+    /// Which account a key is of.
+    accounts: HashMap<String, usize>,
+    shared: Vec<Option<Buckets>>,
+    own: HashMap<String, Buckets>,
+    keyless: Option<Buckets>,
 }
 
 impl Limiter {
-    pub(crate) fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits, accounts: &BTreeMap<String, Vec<String>>) -> Self {
+        let mut of = HashMap::new();
+        for (account, keys) in accounts.values().enumerate() {
+            of.extend(keys.iter().map(|key| (key.clone(), account)));
+        }
         Self {
             limits,
-            keys: HashMap::new(),
+            accounts: of,
+            shared: accounts.iter().map(|_| None).collect(),
+            own: HashMap::new(),
+            keyless: None,
         }
     }
 
@@ -84,18 +164,17 @@ impl Limiter {
         now: Now,
     ) -> (HeaderMap, Option<Exceeded>) {
         let limits = &self.limits;
-        let buckets = self
-            .keys
-            .entry(key.map(str::to_owned))
-            .or_insert_with(|| Buckets {
-                requests: limits
-                    .requests_per_minute
-                    .map(|limit| Bucket::new(limit, limits.burst.unwrap_or(limit))),
-                tokens: limits.tokens_per_minute.map(|limit| Bucket::new(limit, limit)),
-            });
+        let new = || Buckets::new(limits, now.elapsed);
+        let account = key.and_then(|key| self.accounts.get(key));
+        let shared = account.and_then(|account| self.shared.get_mut(*account));
+        let buckets = match (shared, key) {
+            (Some(shared), _) => shared.get_or_insert_with(new),
+            (None, Some(key)) => self.own.entry(key.to_owned()).or_insert_with(new),
+            (None, None) => self.keyless.get_or_insert_with(new),
+        };
         let mut exceeded: Option<Exceeded> = None;
         let mut each = [(&mut buckets.requests, 1), (&mut buckets.tokens, tokens)];
-        for (is_tokens, (bucket, units)) in each.iter_mut().enumerate() {
+        for ((bucket, units), limit) in each.iter_mut().zip([Limit::Requests, Limit::Tokens]) {
             let Some(bucket) = bucket else { continue };
             bucket.refill(now.elapsed);
             let wait = bucket.until(bucket.price(*units));
@@ -103,15 +182,28 @@ impl Limiter {
                 exceeded = Some(Exceeded {
                     wait,
                     limit: bucket.per_minute,
-                    tokens: is_tokens == 1,
+                    of: limit,
+                });
+            }
+        }
+        if let Some(ramp) = &mut buckets.ramp {
+            ramp.advance(now.elapsed);
+            let wait = ramp.wait(now.elapsed);
+            if !wait.is_zero() && exceeded.is_none() {
+                exceeded = Some(Exceeded {
+                    wait,
+                    limit: ramp.bucket.per_minute,
+                    of: Limit::Acceleration,
                 });
             }
         }
         if exceeded.is_none() {
-            for (bucket, units) in &mut each {
-                if let Some(bucket) = bucket {
-                    bucket.level = bucket.level.saturating_sub(bucket.price(*units));
-                }
+            let ramp = buckets.ramp.as_mut().map(|ramp| (&mut ramp.bucket, 1));
+            let each = each
+                .into_iter()
+                .filter_map(|(bucket, units)| Some((bucket.as_mut()?, units)));
+            for (bucket, units) in each.chain(ramp) {
+                bucket.level = bucket.level.saturating_sub(bucket.price(units));
             }
         }
         let mut headers = HeaderMap::new();

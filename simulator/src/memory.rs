@@ -1,5 +1,6 @@
 //! The script without sockets: a [`Transport`] for tests under Tokio's paused clock.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -10,17 +11,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_core::Stream;
 use hotspare::transport::{
-    Body, Exchange, HttpRequest, HttpResponse, Transport, TransportError, TransportErrorKind,
+    self, Body, HttpRequest, HttpResponse, Transport, TransportError, TransportErrorKind,
 };
 use http::{HeaderValue, StatusCode, header};
 use tokio::time::Sleep;
 
-use crate::clock::Clock;
+use crate::clock::{self, Clock};
+use crate::exchange::Exchange;
 use crate::journal::{End, JournalEntry};
 use crate::plan::{Action, Framing, Head};
-use crate::provider::Provider;
+use crate::provider::{Plan, Provider};
 use crate::request::Request;
-use crate::script::Script;
+use crate::script::{Script, StreamCode};
 
 /// A [`Transport`] that answers from a script, in process. Its delays are Tokio's, so a paused clock skips them.
 ///
@@ -51,6 +53,13 @@ impl SimTransport {
             .flat_map(|provider| provider.journal())
             .collect()
     }
+
+    /// What each provider has billed so far, at the script's prices, in US dollars. An exchange is billed when it ends.
+    pub fn billed_usd(&self) -> BTreeMap<String, f64> {
+        let all = self.providers.iter();
+        all.map(|(name, provider)| (name.clone(), provider.billed_usd()))
+            .collect()
+    }
 }
 
 pub(crate) fn providers(script: Script, clock: Clock) -> BTreeMap<String, Arc<Provider>> {
@@ -64,7 +73,7 @@ pub(crate) fn providers(script: Script, clock: Clock) -> BTreeMap<String, Arc<Pr
 }
 
 impl Transport for SimTransport {
-    fn send(&self, request: HttpRequest) -> Exchange {
+    fn send(&self, request: HttpRequest) -> transport::Exchange {
         let host = request.url.host_str().unwrap_or_default();
         let name = host.strip_suffix(".sim").unwrap_or(host);
         let provider = self.providers.get(name).cloned();
@@ -87,65 +96,56 @@ fn broken(kind: TransportErrorKind, message: &str) -> TransportError {
     }
 }
 
-/// Tells the journal that the client left, unless the exchange has ended otherwise.
-struct Guard {
-    provider: Arc<Provider>,
-    n: u64,
-    ended: bool,
-}
-
-impl Guard {
-    fn end(&mut self, end: End) {
-        if !std::mem::replace(&mut self.ended, true) {
-            self.provider.sent(self.n, 0, 0, Some(end));
-        }
-    }
-}
-
-impl Drop for Guard {
-    fn drop(&mut self) {
-        self.end(End::ClientDisconnected);
-    }
+/// What HTTP/2's own word that a request was not looked at comes to.
+fn unprocessed() -> TransportError {
+    broken(
+        TransportErrorKind::Refused,
+        "http2 error: the request was not processed",
+    )
 }
 
 async fn exchange(provider: Arc<Provider>, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
     let target = match request.url.query() {
-        Some(query) => format!("{}?{query}", request.url.path()),
-        None => request.url.path().to_owned(),
+        Some(query) => Cow::Owned(format!("{}?{query}", request.url.path())),
+        None => Cow::Borrowed(request.url.path()),
     };
-    let plan = provider.receive(&Request {
+    let Plan {
+        mut exchange,
+        actions,
+    } = provider.receive(&Request {
         method: request.method.as_str(),
         target: &target,
         header: &|name| request.headers.get(name)?.to_str().ok(),
         body: &request.body,
+        unsent: provider.bad_certificate().is_some(),
     });
-    let mut guard = Guard {
-        provider,
-        n: plan.n,
-        ended: false,
-    };
-    let mut actions = VecDeque::from(plan.actions);
+    let mut actions = VecDeque::from(actions);
     while let Some(action) = actions.pop_front() {
         match action {
             Action::Delay(length) => tokio::time::sleep(length).await,
             Action::Head(head) => {
-                guard.provider.sent(guard.n, 0, 0, None);
-                return Ok(response(head, actions, guard));
+                exchange.tell();
+                return Ok(response(head, actions, exchange));
             }
             Action::Refuse => {
-                guard.end(End::Refused);
-                return Err(broken(TransportErrorKind::Connect, "connection refused"));
+                exchange.end(End::Refused);
+                let problem = provider.bad_certificate().unwrap_or("connection refused");
+                return Err(broken(TransportErrorKind::Connect, problem));
+            }
+            Action::GoAway | Action::ResetStream(StreamCode::RefusedStream) => {
+                exchange.end(End::Refused);
+                return Err(unprocessed());
             }
             Action::Hang => std::future::pending::<()>().await,
             Action::HeadPart(_) | Action::Bytes(..) | Action::Flush | Action::Forever { .. } => {}
-            Action::Reset | Action::Close | Action::End => break,
+            Action::Reset | Action::ResetStream(_) | Action::Close | Action::End => break,
         }
     }
-    guard.end(End::Reset);
+    exchange.end(End::Reset);
     Err(broken(TransportErrorKind::Reset, "connection reset by peer"))
 }
 
-fn response(head: Head, actions: VecDeque<Action>, guard: Guard) -> HttpResponse {
+fn response(head: Head, actions: VecDeque<Action>, exchange: Exchange) -> HttpResponse {
     let mut headers = head.headers;
     match head.framing {
         Framing::Length(length) => headers.insert(header::CONTENT_LENGTH, HeaderValue::from(length)),
@@ -157,7 +157,8 @@ fn response(head: Head, actions: VecDeque<Action>, guard: Guard) -> HttpResponse
         body: Body::new(SimBody {
             actions,
             sleep: None,
-            guard,
+            sleeps: false,
+            exchange,
         }),
     }
 }
@@ -165,20 +166,19 @@ fn response(head: Head, actions: VecDeque<Action>, guard: Guard) -> HttpResponse
 /// The rest of the actions, as a body.
 struct SimBody {
     actions: VecDeque<Action>,
+    /// One timer for all delays.
     sleep: Option<Pin<Box<Sleep>>>,
-    guard: Guard,
+    sleeps: bool,
+    exchange: Exchange,
 }
 
 impl SimBody {
-    fn sent(&self, bytes: &Bytes, chunks: u32) {
-        let guard = &self.guard;
-        guard
-            .provider
-            .sent(guard.n, bytes.len() as u64, u64::from(chunks), None);
-    }
-
     fn pause(&mut self, length: Duration) {
-        self.sleep = Some(Box::pin(tokio::time::sleep(length)));
+        self.sleeps = true;
+        match &mut self.sleep {
+            Some(sleep) => sleep.as_mut().reset(clock::instant() + length),
+            None => self.sleep = Some(Box::pin(tokio::time::sleep(length))),
+        }
     }
 }
 
@@ -188,22 +188,25 @@ impl Stream for SimBody {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Some(sleep) = &mut this.sleep {
+            if let (true, Some(sleep)) = (this.sleeps, &mut this.sleep) {
                 ready!(sleep.as_mut().poll(cx));
-                this.sleep = None;
+                this.sleeps = false;
             }
             match this.actions.pop_front() {
                 Some(Action::Delay(length)) => this.pause(length),
                 Some(Action::Bytes(bytes, chunks)) => {
-                    this.sent(&bytes, chunks);
+                    this.exchange.count(bytes.len(), chunks);
                     // A body whose end is the next thing to do has ended once its last bytes are out.
                     if matches!(this.actions.front(), Some(Action::End)) {
-                        this.guard.end(End::Complete);
+                        this.exchange.end(End::Complete);
+                    } else {
+                        this.exchange.tell();
                     }
                     return Poll::Ready(Some(Ok(bytes)));
                 }
                 Some(Action::Forever { every, bytes }) => {
-                    this.sent(&bytes, 0);
+                    this.exchange.count(bytes.len(), 0);
+                    this.exchange.tell();
                     this.actions.push_back(Action::Delay(every));
                     this.actions.push_back(Action::Forever {
                         every,
@@ -215,13 +218,15 @@ impl Stream for SimBody {
                     this.actions.push_front(Action::Hang);
                     return Poll::Pending;
                 }
-                Some(Action::Reset | Action::Close | Action::Refuse) => {
-                    this.guard.end(End::Cut);
+                Some(
+                    Action::Reset | Action::ResetStream(_) | Action::GoAway | Action::Close | Action::Refuse,
+                ) => {
+                    this.exchange.end(End::Cut);
                     let error = broken(TransportErrorKind::Body, "connection lost in the body");
                     return Poll::Ready(Some(Err(error)));
                 }
                 Some(Action::End) | None => {
-                    this.guard.end(End::Complete);
+                    this.exchange.end(End::Complete);
                     return Poll::Ready(None);
                 }
                 Some(Action::Flush | Action::Head(_) | Action::HeadPart(_)) => {}

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use http::HeaderMap;
 
 use crate::render::{self, Piece, Shape};
-use crate::script::{Dialect, Fault, Latency, Split, Step};
+use crate::script::{Dialect, Fault, Latency, Split, Step, StreamCode, UsageScript};
 
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +47,10 @@ pub(crate) enum Action {
     Refuse,
     /// The connection is reset.
     Reset,
+    /// HTTP/2 says that the connection ends, and that this request was not looked at. Elsewhere a reset.
+    GoAway,
+    /// HTTP/2 resets the stream alone. Elsewhere a reset.
+    ResetStream(StreamCode),
     /// The connection is closed in good order, whatever the framing still promises.
     Close,
     /// The body is whole.
@@ -60,6 +64,8 @@ pub(crate) struct Body {
     joined: Bytes,
     chunks: u32,
     streams: bool,
+    /// What it says it used; None where it was not made here.
+    usage: Option<UsageScript>,
 }
 
 impl Body {
@@ -70,6 +76,7 @@ impl Body {
             chunks: 1,
             joined,
             streams: false,
+            usage: None,
         }
     }
 
@@ -92,7 +99,19 @@ impl Body {
             chunks: u32::try_from(chunks).unwrap_or(u32::MAX),
             pieces,
             streams: true,
+            usage: None,
         }
+    }
+
+    pub(crate) fn with_usage(self, usage: UsageScript) -> Self {
+        Self {
+            usage: Some(usage),
+            ..self
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Option<UsageScript> {
+        self.usage
     }
 
     pub(crate) fn streams(&self) -> bool {
@@ -111,6 +130,8 @@ pub(crate) struct Pace {
     first_token: Duration,
     gap: Duration,
     jitter: f64,
+    /// What load makes of the head and the first token.
+    stretch: f64,
     rng: Rng,
 }
 
@@ -130,28 +151,36 @@ impl Pace {
                 .0,
             gap: gap.map(|gap| gap.0).or_else(by_rate).unwrap_or_default(),
             jitter: latency.jitter,
+            stretch: 1.0,
             rng,
         }
     }
 
-    fn vary(&mut self, length: Duration) -> Duration {
-        if self.jitter == 0.0 || length.is_zero() {
+    pub(crate) fn stretched(self, stretch: f64) -> Self {
+        Self { stretch, ..self }
+    }
+
+    fn vary(&mut self, length: Duration, stretch: f64) -> Duration {
+        if length.is_zero() || self.jitter == 0.0 && stretch == 1.0 {
             return length;
         }
-        let factor = 1.0 + self.jitter * (2.0 * self.rng.f64() - 1.0);
+        let mut factor = stretch;
+        if self.jitter != 0.0 {
+            factor *= 1.0 + self.jitter * (2.0 * self.rng.f64() - 1.0);
+        }
         Duration::try_from_secs_f64(length.as_secs_f64() * factor).unwrap_or(length)
     }
 
     fn head(&mut self) -> Duration {
-        self.vary(self.head)
+        self.vary(self.head, self.stretch)
     }
 
     fn first_token(&mut self) -> Duration {
-        self.vary(self.first_token)
+        self.vary(self.first_token, self.stretch)
     }
 
     fn gap(&mut self) -> Duration {
-        self.vary(self.gap)
+        self.vary(self.gap, 1.0)
     }
 
     fn flat(&self) -> bool {
@@ -179,7 +208,7 @@ impl Answer {
         let mut actions = Vec::with_capacity(4);
         let fault = step.and_then(|step| step.fault);
         match fault {
-            Some(Fault::Refuse) => return vec![Action::Refuse],
+            Some(Fault::Refuse | Fault::TlsHandshakeClose) => return vec![Action::Refuse],
             Some(Fault::Hang) => return vec![Action::Hang],
             _ => delay(&mut actions, pace.head()),
         }
@@ -196,6 +225,14 @@ impl Answer {
             Some(Fault::ResetInHead) => {
                 actions.push(Action::HeadPart(head(Framing::Chunked)));
                 actions.push(Action::Reset);
+                return actions;
+            }
+            Some(Fault::Goaway) => {
+                actions.push(Action::GoAway);
+                return actions;
+            }
+            Some(Fault::RstStream) if step.is_some_and(|step| step.after_chunks.is_none()) => {
+                actions.push(Action::ResetStream(code(step)));
                 return actions;
             }
             Some(Fault::PingOnly) => {
@@ -236,6 +273,7 @@ impl Answer {
         let (framing, sent, tail) = match fault {
             Some(Fault::Cut | Fault::ResetMidBody) => (Framing::Length(body.len()), cut, Action::Reset),
             Some(Fault::Stall) => (Framing::Length(body.len()), cut, Action::Hang),
+            Some(Fault::RstStream) => (Framing::Length(body.len()), cut, Action::ResetStream(code(step))),
             Some(Fault::CleanCut) => (Framing::Chunked, cut, Action::End),
             Some(Fault::MalformedEvent) => (Framing::Length(half), half, Action::End),
             Some(Fault::WrongContentLength) => (Framing::Length(promised(body)), body.len(), Action::Close),
@@ -267,12 +305,13 @@ impl Answer {
         let (framing, tail) = match fault {
             Some(Fault::Cut | Fault::ResetMidBody) => (Framing::Chunked, Action::Reset),
             Some(Fault::Stall) => (Framing::Chunked, Action::Hang),
+            Some(Fault::RstStream) => (Framing::Chunked, Action::ResetStream(code(step))),
             Some(Fault::WrongContentLength) => (Framing::Length(promised(&body.joined)), Action::Close),
             _ => (Framing::Chunked, Action::End),
         };
         let cuts = matches!(
             fault,
-            Some(Fault::Cut | Fault::CleanCut | Fault::Stall | Fault::ResetMidBody)
+            Some(Fault::Cut | Fault::CleanCut | Fault::Stall | Fault::ResetMidBody | Fault::RstStream)
         );
         let after_bytes = step.and_then(|step| step.after_bytes).or_else(|| {
             // In the middle of an event, unless the script says where.
@@ -304,10 +343,11 @@ impl Answer {
             actions.push(tail);
             return;
         }
+        actions.reserve(2 * body.pieces.len() + 2);
         let mut writer = Writer {
             actions,
             left: if cuts { after_bytes } else { None },
-            pending: BytesMut::new(),
+            pending: Pending::Nothing,
             chunks: 0,
         };
         let stop = match (cuts, after_bytes) {
@@ -344,6 +384,11 @@ impl Answer {
     }
 }
 
+fn code(step: Option<&Step>) -> StreamCode {
+    step.and_then(|step| step.code)
+        .unwrap_or(StreamCode::InternalError)
+}
+
 /// More than there is.
 fn promised(body: &Bytes) -> usize {
     body.len().saturating_add(64)
@@ -355,36 +400,67 @@ fn delay(actions: &mut Vec<Action>, length: Duration) {
     }
 }
 
+/// What waits to be sent together. A lone piece is not copied, since most of them are alone.
+enum Pending {
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Pending {
+    fn push(&mut self, bytes: Bytes) {
+        *self = match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing if bytes.is_empty() => Self::Nothing,
+            Self::Nothing => Self::One(bytes),
+            Self::One(first) => {
+                let mut both = BytesMut::with_capacity(first.len() + bytes.len());
+                both.extend_from_slice(&first);
+                both.extend_from_slice(&bytes);
+                Self::Many(both)
+            }
+            Self::Many(mut all) => {
+                all.extend_from_slice(&bytes);
+                Self::Many(all)
+            }
+        };
+    }
+
+    fn take(&mut self) -> Option<Bytes> {
+        match std::mem::replace(self, Self::Nothing) {
+            Self::Nothing => None,
+            Self::One(bytes) => Some(bytes),
+            Self::Many(all) => Some(all.freeze()),
+        }
+    }
+}
+
 /// Joins what no delay parts, and stops after a number of bytes.
 struct Writer<'a> {
     actions: &'a mut Vec<Action>,
     left: Option<usize>,
-    pending: BytesMut,
+    pending: Pending,
     chunks: u32,
 }
 
 impl Writer<'_> {
     /// False when no more may be written.
     fn write(&mut self, bytes: &Bytes, chunks: u32) -> bool {
-        let Some(left) = &mut self.left else {
-            self.pending.extend_from_slice(bytes);
-            self.chunks += chunks;
-            return true;
-        };
-        if let Some(part) = bytes.get(..*left).filter(|part| part.len() < bytes.len()) {
-            self.pending.extend_from_slice(part);
-            *left = 0;
-            return false;
+        if let Some(left) = &mut self.left {
+            if *left < bytes.len() {
+                self.pending.push(bytes.slice(..*left));
+                *left = 0;
+                return false;
+            }
+            *left -= bytes.len();
         }
-        *left -= bytes.len();
-        self.pending.extend_from_slice(bytes);
+        self.pending.push(bytes.clone());
         self.chunks += chunks;
-        *left > 0
+        self.left.is_none_or(|left| left > 0)
     }
 
     fn insert(&mut self, event: &mut Option<Bytes>) {
         if let Some(bytes) = event.take() {
-            self.pending.extend_from_slice(&bytes);
+            self.pending.push(bytes);
         }
     }
 
@@ -396,8 +472,7 @@ impl Writer<'_> {
     }
 
     fn flush(&mut self) {
-        if !self.pending.is_empty() {
-            let bytes = self.pending.split().freeze();
+        if let Some(bytes) = self.pending.take() {
             self.actions
                 .push(Action::Bytes(bytes, std::mem::take(&mut self.chunks)));
         }

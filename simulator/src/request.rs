@@ -15,6 +15,8 @@ pub(crate) struct Request<'a> {
     /// A header's value, by its name in lower case.
     pub(crate) header: &'a dyn Fn(&str) -> Option<&'a str>,
     pub(crate) body: &'a [u8],
+    /// The client gave up before it was sent: the certificate is bad.
+    pub(crate) unsent: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

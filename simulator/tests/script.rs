@@ -299,11 +299,21 @@ fn a_wrong_script_is_told_where_and_what_was_meant() {
     }
 }
 
+#[test]
+fn the_readmes_script_is_a_good_one() {
+    let readme = include_str!("../README.md");
+    let (_, rest) = readme.split_once("```json\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    Script::from_json(text).unwrap();
+}
+
 /// The parser names all fields it knows when it meets one it does not.
 #[test]
 fn the_schema_and_the_parser_know_the_same_names() {
     let text = include_str!("../../tests/schema/script.schema.json");
     let schema: Value = serde_json::from_str(text).unwrap();
+    let outage = json!({"providers": {}, "outages": [{"?": 0}]});
+    assert_same_names(&schema, "outage", &outage);
     let at = |inner: Value| json!({"dialect": "gemini", "steps": [inner]});
     let wrong = json!({"?": 0});
     for (definition, provider) in [
@@ -313,22 +323,38 @@ fn the_schema_and_the_parser_know_the_same_names() {
         ("limits", json!({"dialect": "gemini", "limits": wrong})),
         ("phase", json!({"dialect": "gemini", "phases": [wrong]})),
         ("random", json!({"dialect": "gemini", "random": [wrong]})),
+        ("load", json!({"dialect": "gemini", "load": wrong})),
+        ("prices", json!({"dialect": "gemini", "prices": wrong})),
+        ("key", json!({"dialect": "gemini", "keys": [wrong]})),
+        ("tls", json!({"dialect": "gemini", "tls": wrong})),
+        (
+            "tls/properties/certificate",
+            json!({"dialect": "gemini", "tls": {"certificate": "?"}}),
+        ),
+        (
+            "acceleration",
+            json!({"dialect": "gemini", "limits": {"acceleration": wrong}}),
+        ),
+        ("step/properties/code", at(json!({"code": "?"}))),
         ("step", at(wrong.clone())),
         ("step/properties/fault", at(json!({"fault": "?"}))),
         ("step/properties/error", at(json!({"error": "?"}))),
     ] {
-        let node = schema.pointer(&format!("/$defs/{definition}")).unwrap();
-        let mut listed: Vec<String> = match node.get("enum") {
-            Some(names) => serde_json::from_value(names.clone()).unwrap(),
-            None => node["properties"].as_object().unwrap().keys().cloned().collect(),
-        };
-        let text = json!({"providers": {"p": provider}}).to_string();
-        let message = Script::from_json(&text).unwrap_err().message;
-        let mut known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
-        known.sort_unstable();
-        listed.sort_unstable();
-        assert_eq!(known, listed, "{definition}: {message}");
+        assert_same_names(&schema, definition, &json!({"providers": {"p": provider}}));
     }
+}
+
+fn assert_same_names(schema: &Value, definition: &str, wrong: &Value) {
+    let node = schema.pointer(&format!("/$defs/{definition}")).unwrap();
+    let mut listed: Vec<String> = match node.get("enum") {
+        Some(names) => serde_json::from_value(names.clone()).unwrap(),
+        None => node["properties"].as_object().unwrap().keys().cloned().collect(),
+    };
+    let message = Script::from_json(&wrong.to_string()).unwrap_err().message;
+    let mut known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+    known.sort_unstable();
+    listed.sort_unstable();
+    assert_eq!(known, listed, "{definition}: {message}");
 }
 
 /// All of a folder of recordings, where `HOTSPARE_FIXTURES` names one: each is served whole, in both ways to run.

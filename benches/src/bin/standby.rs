@@ -16,13 +16,12 @@ mod http1;
 #[path = "../../../core/tests/support/tls.rs"]
 mod tls;
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hotspare::transport::{HttpRequest, HttpTransport, Transport, TransportErrorKind, WarmEndpoint};
-use hotspare::types::EndpointId;
-use http::{HeaderMap, Method};
+use hotspare::types::{FailureClass, What};
+use hotspare::{Client, Config};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc::unbounded_channel;
@@ -31,9 +30,6 @@ use tokio_rustls::TlsAcceptor;
 /// Measured calls of each kind; a tenth as many are made first.
 const CALLS: usize = 300;
 const ADDED: Duration = Duration::from_millis(5);
-const CONNECT: Duration = Duration::from_secs(2);
-const PROMPT: &str =
-    r#"{"model":"m","messages":[{"role":"user","content":"Say hi to everyone in the room, please."}]}"#;
 const REPLY: &str = r#"{"id":"x","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
 
 /// A port nobody listens at.
@@ -117,43 +113,41 @@ async fn distance(to: u16) -> u16 {
     port
 }
 
-fn post(scheme: &str, port: u16) -> HttpRequest {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", http::HeaderValue::from_static("application/json"));
-    HttpRequest {
-        method: Method::POST,
-        url: format!("{scheme}://localhost:{port}/v1/chat/completions")
-            .parse()
-            .expect("a URL"),
-        headers,
-        body: Bytes::from_static(PROMPT.as_bytes()),
-        connect_timeout: CONNECT,
-    }
-}
-
-async fn fails(transport: &HttpTransport, primary: &HttpRequest) {
-    let error = transport
-        .send(primary.clone())
-        .await
-        .err()
-        .expect("a closed port");
-    assert_eq!(error.kind, TransportErrorKind::Connect);
-}
-
-async fn answers(transport: &HttpTransport, request: HttpRequest) {
-    let mut response = transport.send(request).await.expect("an answer");
-    assert!(response.status.is_success());
-    while let Some(bytes) = response.body.next().await {
-        bytes.expect("bytes");
-    }
+/// A client whose first target refuses connections and whose second is the vendor at `port`. Its breakers are kept closed,
+/// so that every call fails over.
+fn client(authority: &Path, dead: u16, port: u16, standby: bool) -> Client {
+    let provider = |name: &str, url: String| {
+        format!(
+            "[providers.{name}]\ndialect = \"openai_chat\"\nbase_url = \"{url}\"\nkeys = [\"k\"]\nprobe = \"/models\"\n"
+        )
+    };
+    let text = format!(
+        "standby = {standby}\n[tls]\nextra_roots = [{authority:?}]\n{}{}[routes.default]\ntargets = [\"dead/m\", \"backup/m\"]\n",
+        provider("dead", format!("http://localhost:{dead}/v1")),
+        provider("backup", format!("https://localhost:{port}/v1")),
+    );
+    let client = Client::new(Config::from_toml(&text).expect("a config")).expect("a client");
+    client.force_closed("dead").expect("it is known");
+    client.force_closed("backup").expect("it is known");
+    client
 }
 
 /// One call that fails over, in milliseconds.
-async fn call(transport: &HttpTransport, primary: &HttpRequest, backup: &HttpRequest) -> f64 {
+async fn call(client: &Client) -> f64 {
     let began = Instant::now();
-    fails(transport, primary).await;
-    answers(transport, backup.clone()).await;
-    began.elapsed().as_secs_f64() * 1e3
+    let reply = client.chat("Say hi").send().await.expect("an answer");
+    let took = began.elapsed().as_secs_f64() * 1e3;
+    assert_eq!(reply.target, "backup/m");
+    took
+}
+
+/// Sets TLS up anew, which no call in a client's life but the first pays for.
+async fn forget(client: &Client) {
+    client.network_changed();
+    client.hold("backup").expect("it is known");
+    let error = client.chat("Say hi").send().await.expect_err("nothing answers");
+    assert_eq!(error.class(), Some(FailureClass::Connect));
+    client.force_closed("backup").expect("it is known");
 }
 
 fn percentiles(mut times: Vec<f64>) -> (f64, f64) {
@@ -167,33 +161,37 @@ fn percentiles(mut times: Vec<f64>) -> (f64, f64) {
 }
 
 /// Times of cold calls and of warm ones, made in turn.
-async fn measure(authority: &PathBuf, port: u16) -> (Vec<f64>, Vec<f64>) {
-    let transport = HttpTransport::new(std::slice::from_ref(authority)).expect("a transport");
-    let (primary, backup) = (post("http", closed().await), post("https", port));
-    let base_url = format!("https://localhost:{port}/v1");
-    let endpoint = WarmEndpoint::new(
-        EndpointId(0),
-        &base_url,
-        Some("/models"),
-        HeaderMap::new(),
-        CONNECT,
-    )
-    .expect("a URL");
-    let (mut cold, mut warm) = (Vec::new(), Vec::new());
+async fn measure(authority: &Path, port: u16) -> (Vec<f64>, Vec<f64>) {
+    let dead = closed().await;
+    let (cold, warm) = (
+        client(authority, dead, port, false),
+        client(authority, dead, port, true),
+    );
+    let (told, mut touched) = unbounded_channel();
+    warm.on_event(move |event| {
+        if let What::Probed {
+            provider,
+            reached: true,
+            ..
+        } = &event.what
+            && provider == "backup"
+        {
+            let _ = told.send(());
+        }
+    });
+    let (mut cold_times, mut warm_times) = (Vec::new(), Vec::new());
     for round in 0..CALLS + CALLS / 10 {
-        transport.network_changed();
-        // Sets TLS up anew, which no call in a client's life but the first pays for.
-        fails(&transport, &primary).await;
-        let cold_time = call(&transport, &primary, &backup).await;
-        transport.network_changed();
-        answers(&transport, endpoint.request()).await;
-        let warm_time = call(&transport, &primary, &backup).await;
+        forget(&cold).await;
+        let cold_time = call(&cold).await;
+        forget(&warm).await;
+        touched.recv().await.expect("the backup is touched");
+        let warm_time = call(&warm).await;
         if round >= CALLS / 10 {
-            cold.push(cold_time);
-            warm.push(warm_time);
+            cold_times.push(cold_time);
+            warm_times.push(warm_time);
         }
     }
-    (cold, warm)
+    (cold_times, warm_times)
 }
 
 #[tokio::main(flavor = "multi_thread", worker_threads = 2)]

@@ -16,6 +16,7 @@ type Running = ForkGuard<hotspare_simulator::Simulator>;
 #[pyclass(frozen, module = "hotspare._native")]
 pub(crate) struct Simulator {
     urls: BTreeMap<String, String>,
+    ca_pem: Option<String>,
     /// None only while it is being closed.
     running: Mutex<Option<Running>>,
 }
@@ -45,6 +46,7 @@ impl Simulator {
                 .urls()
                 .map(|(name, url)| (name.to_owned(), url.to_owned()))
                 .collect(),
+            ca_pem: simulator.ca_pem().map(str::to_owned),
             running: Mutex::new(Some(ForkGuard::new(simulator))),
         })
     }
@@ -52,6 +54,11 @@ impl Simulator {
     /// Every provider's base URL.
     fn urls(&self) -> BTreeMap<String, String> {
         self.urls.clone()
+    }
+
+    /// The certificate to trust, in PEM; None when no provider has `tls`.
+    fn ca_pem(&self) -> Option<String> {
+        self.ca_pem.clone()
     }
 
     /// What every request met: by provider, then in order of arrival.

@@ -79,6 +79,11 @@ pub trait Dialect: Send + Sync + 'static {
     /// `now` turns a moment the vendor names ("try again at …") into a wait.
     fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure;
 
+    /// Headers that every request takes, besides the key's.
+    fn headers(&self) -> &'static [(&'static str, HeaderValue)] {
+        &[]
+    }
+
     /// The header that carries a key, and what stands before the key in it.
     fn auth(&self) -> (&'static str, &'static str);
 }

@@ -58,7 +58,7 @@ pub(super) async fn attempt(
                 Ok(Answer::Stream(Box::new(live)))
             }
             How::Whole | How::ViaStream => {
-                live.to_the_end(ticket).await?;
+                live.read_whole(ticket).await?;
                 checked(live.into_completion()).map(|completion| Answer::Whole(Box::new(completion)))
             }
         };

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::lock;
 use super::world::World;
-use crate::health::{Change, Scope};
+use crate::health::{Change, Scope, State};
 use crate::limits::LimitChange;
 use crate::types::{Event, KeyId, Moment, What};
 
@@ -45,6 +45,9 @@ impl World {
             tracing::info!(
                 name = %change.name, from = change.from.as_str(), to = change.to.as_str(), why = %change.why, "breaker"
             );
+            if let Scope::Endpoint(endpoint) = change.scope {
+                self.down(endpoint, matches!(change.to, State::Open | State::ForcedOpen));
+            }
             self.tell(None, || What::Breaker {
                 scope: match change.scope {
                     Scope::Target(_) => "target",

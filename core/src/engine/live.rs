@@ -96,7 +96,9 @@ impl Live {
                 ..failure
             })?;
         }
-        ticket.first_content();
+        if self.content {
+            ticket.first_content();
+        }
         Ok(())
     }
 
@@ -117,12 +119,16 @@ impl Live {
             live.ended || wanted.chars.is_some_and(|wanted| chars() >= wanted)
         };
         while !enough(self) {
-            let more = std::future::poll_fn(|cx| self.pump(cx, Phase::Stream, ticket));
+            let more = std::future::poll_fn(|cx| self.pump(cx, Phase::FirstContent, ticket));
             match until {
-                None => drop(more.await?),
+                None => {
+                    more.await?;
+                }
                 Some(until) => tokio::select! {
                     biased;
-                    more = more => drop(more?),
+                    more = more => {
+                        more?;
+                    }
                     () = world.clock.sleep_until(until) => return Ok(()),
                 },
             }
@@ -131,9 +137,9 @@ impl Live {
     }
 
     /// Reads the whole answer.
-    pub(super) async fn to_the_end(&mut self, ticket: &mut Ticket) -> Result<(), Failure> {
+    pub(super) async fn read_whole(&mut self, ticket: &mut Ticket) -> Result<(), Failure> {
         while !self.ended {
-            std::future::poll_fn(|cx| self.pump(cx, Phase::Stream, ticket)).await?;
+            std::future::poll_fn(|cx| self.pump(cx, Phase::Body, ticket)).await?;
             self.events.clear();
         }
         Ok(())
@@ -214,9 +220,9 @@ impl Live {
             self.ended = true;
             return Ok(Pumped::Ended);
         }
-        let what = match phase {
-            Phase::Stream => "nothing more came",
-            _ => "no content came",
+        let what = match self.content {
+            true => "nothing more came",
+            false => "no content came",
         };
         Err(timed_out(phase, &self.world, ticket, what))
     }

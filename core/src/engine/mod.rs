@@ -15,6 +15,7 @@ mod status;
 mod stream;
 mod targets;
 mod ticket;
+mod warm;
 mod world;
 
 pub(crate) use explain::explain;

@@ -10,7 +10,7 @@ use super::targets::{PreparedRoute, PreparedTarget};
 use super::ticket::{Closed, Notes, Ticket};
 use super::world::World;
 use crate::config::StreamRecovery;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::mutant::{self, Mutant};
 use crate::policy::{Ending, Machine, Permit, Refusal, RefusedBy, Start, Step, Verdict};
 use crate::types::{
@@ -117,6 +117,7 @@ impl Run {
             // What leaves something behind at a vendor is not done twice for speed.
             rules.hedge = None;
         }
+        world.warm(&route);
         let now = world.clock.now();
         let (number, seed) = world.number();
         let (plan, targets) = world.plan(&route, &request, seed);
@@ -151,10 +152,17 @@ impl Run {
             let now = self.world.clock.now();
             match self.world.decide(|admission| self.machine.next(now, admission)) {
                 Step::Start(start, permit) => {
-                    let ticket = self.ticket(&start, permit, false);
+                    let ticket = self.ticket(&start, *permit, false);
                     match Box::pin(self.race(start, ticket, resume)).await {
                         Ok(answered) => return Ok(answered),
-                        Err(failed) => drop(self.failed(&failed.start, failed.ticket, failed.failure, false)),
+                        Err(failed) => {
+                            let Failed {
+                                start,
+                                ticket,
+                                failure,
+                            } = *failed;
+                            self.failed(&start, ticket, failure, false);
+                        }
                     }
                 }
                 Step::Refuse { index, refusal } => self.refused(index, &refusal),
@@ -186,7 +194,7 @@ impl Run {
         start: Start,
         mut ticket: Ticket,
         resume: Option<&Resume>,
-    ) -> Result<Answered, Failed> {
+    ) -> Result<Answered, Box<Failed>> {
         let now = self.world.clock.now();
         let hedge_at = self
             .world
@@ -267,12 +275,12 @@ impl Run {
         match failure {
             Some(failure) => {
                 let closed = ticket.failed(&failure, renewed);
-                self.enter(start.index, closed, Outcome::Failed(failure), &verdict);
+                self.enter(start.index, closed, Outcome::Failed(failure), &verdict, true);
             }
             None if mutant::on(Mutant::LoserUnbooked) => drop(ticket.left()),
             None => {
                 let closed = ticket.left();
-                self.enter(start.index, closed, Outcome::Cancelled, &verdict);
+                self.enter(start.index, closed, Outcome::Cancelled, &verdict, true);
             }
         }
     }
@@ -293,23 +301,18 @@ impl Run {
             self.machine
                 .failed(now, start, &failure, delivered, renewed, admission)
         });
-        self.enter(start.index, closed, Outcome::Failed(failure), &verdict);
+        self.enter(start.index, closed, Outcome::Failed(failure), &verdict, true);
         verdict.next
     }
 
-    fn enter(&mut self, index: usize, closed: Closed, outcome: Outcome, verdict: &Verdict) {
+    fn enter(&mut self, index: usize, closed: Closed, outcome: Outcome, verdict: &Verdict, called: bool) {
         let now = self.world.clock.now();
         let Some(target) = self.targets.get(index) else {
             return;
         };
-        let (billing, cost) = (closed.billing, closed.cost);
-        let unsent = matches!(&outcome, Outcome::Failed(failure) if failure.phase == Phase::Encode);
-        let skipped = unsent && closed.notes.started == now && closed.notes.status.is_none();
-        let Some(attempt) = self.book.enter(target, closed, outcome, verdict, now) else {
-            return;
-        };
-        self.world
-            .tell(Some(self.number), || told(attempt, skipped, (billing, cost)));
+        if let Some(attempt) = self.book.enter(target, closed, outcome, verdict, now) {
+            self.world.tell(Some(self.number), || told(attempt, called));
+        }
     }
 
     fn refused(&mut self, index: usize, refusal: &Refusal) {
@@ -338,7 +341,8 @@ impl Run {
             ..Notes::default()
         };
         let verdict = self.machine.refused(now, index, refusal);
-        self.enter(index, Closed::unsent(notes), Outcome::Failed(failure), &verdict);
+        let outcome = Outcome::Failed(failure);
+        self.enter(index, Closed::unsent(notes), outcome, &verdict, false);
     }
 
     /// The reply, `completion` being the whole answer.
@@ -366,7 +370,7 @@ impl Run {
             reason: "answered",
             wait: Duration::ZERO,
         };
-        self.enter(start.index, closed, Outcome::Answered, &verdict);
+        self.enter(start.index, closed, Outcome::Answered, &verdict, true);
         let book = std::mem::replace(&mut self.book, Book::open(now));
         let created = self.world.clock.unix_seconds();
         let reply = book.reply(&target, completion, spans, now, created);
@@ -376,7 +380,14 @@ impl Run {
 
     pub(super) fn error(&mut self, ending: Ending) -> Error {
         let trail = self.book.take_trail();
-        let last = trail.iter().rev().find_map(Attempt::failure).cloned();
+        let mut last = trail.iter().rev().find_map(Attempt::failure).cloned();
+        if let Some(last) = last.as_mut().filter(|last| last.class == FailureClass::Connect)
+            && self.world.local_network_down()
+        {
+            last.message.push_str(
+                "; no provider could be reached of late, so it may be this machine's own network that is down",
+            );
+        }
         let error = match (last, ending) {
             (None, _) | (_, Ending::DeadlineExceeded) => deadline_error(&self.machine, trail),
             (Some(last), Ending::Failed | Ending::Interrupted) => Error::failed(last, trail),
@@ -386,7 +397,11 @@ impl Run {
         };
         let now = self.world.clock.now();
         let elapsed = (now - self.book.began()).as_secs_f64();
-        let code = error.class().map_or("internal", FailureClass::as_str);
+        let code = match (ending, error.kind(), error.class()) {
+            (Ending::Interrupted, ..) => ErrorKind::StreamInterrupted.as_str(),
+            (_, ErrorKind::Failed, Some(class)) => class.as_str(),
+            (_, kind, _) => kind.as_str(),
+        };
         self.finish(code, None, error.trail(), elapsed);
         error
     }
@@ -423,36 +438,32 @@ enum Side {
     Second(Result<Answer, Failure>),
 }
 
-fn ended(start: Start, ticket: Ticket, result: Result<Answer, Failure>) -> Result<Answered, Failed> {
+fn ended(start: Start, ticket: Ticket, result: Result<Answer, Failure>) -> Result<Answered, Box<Failed>> {
     match result {
         Ok(answer) => Ok(Answered {
             start,
             ticket,
             answer,
         }),
-        Err(failure) => Err(Failed {
+        Err(failure) => Err(Box::new(Failed {
             start,
             ticket,
             failure,
-        }),
+        })),
     }
 }
 
-fn no_target(start: Start, ticket: Ticket) -> Failed {
-    Failed {
+fn no_target(start: Start, ticket: Ticket) -> Box<Failed> {
+    Box::new(Failed {
         start,
         ticket,
         failure: Failure::new(FailureClass::InvalidRequest, Phase::Encode, "no such target"),
-    }
+    })
 }
 
-/// An attempt as an event.
-fn told(
-    attempt: &Attempt,
-    skipped: bool,
-    (billing, cost): (crate::types::Billing, crate::types::CostRange),
-) -> What {
-    if skipped {
+/// An attempt as an event. `called`: it was made, though perhaps never sent.
+fn told(attempt: &Attempt, called: bool) -> What {
+    if !called {
         return What::Skipped {
             target: attempt.target.clone(),
             code: attempt.code().to_owned(),
@@ -465,8 +476,8 @@ fn told(
         key: attempt.key.clone(),
         code: attempt.code().to_owned(),
         status: attempt.status,
-        billing,
-        cost,
+        billing: attempt.billing,
+        cost: attempt.cost(),
         next: attempt.next,
         reason: attempt.reason.clone(),
     }

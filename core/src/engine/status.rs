@@ -76,7 +76,7 @@ pub(crate) fn status(world: &World) -> Status {
             reserved: admission.ledger.reserved(),
             in_flight: world.in_flight.load(Ordering::Relaxed),
             local_network_down: admission.health.local_network_down(now),
-            paused: false,
+            paused: world.paused.load(Ordering::Relaxed),
         }
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use super::keys::Pool;
 use crate::catalog::{self, Model};
@@ -11,7 +11,7 @@ use crate::dialect::{Dialect, dialect};
 use crate::health::Place;
 use crate::limits::KeySpec;
 use crate::policy::{Admission, Rules};
-use crate::types::{DomainId, EndpointId, GroupId, KeyId, RouteId, TargetId};
+use crate::types::{DomainId, EndpointId, GroupId, KeyId, Moment, RouteId, TargetId};
 
 /// The route of requests that name a target: all of them share one retry budget.
 const BY_HAND: RouteId = RouteId(u32::MAX);
@@ -24,7 +24,7 @@ pub(crate) struct PreparedProvider {
     pub(super) pool: Pool,
     /// The account of each of its keys; one stands for "no key" where there are none.
     pub(super) groups: Vec<(GroupId, String)>,
-    endpoint: EndpointId,
+    pub(super) endpoint: EndpointId,
     domains: Vec<DomainId>,
     stops: bool,
 }
@@ -42,6 +42,7 @@ pub(crate) struct PreparedTarget {
     /// Whether the vendor stops billing when a stream is left.
     pub(crate) stops: bool,
     pub(super) provider: usize,
+    pub(super) endpoint: EndpointId,
 }
 
 /// A route with its targets looked up.
@@ -49,6 +50,8 @@ pub(crate) struct PreparedRoute {
     pub(crate) targets: Vec<Arc<PreparedTarget>>,
     pub(crate) route: Route,
     pub(crate) id: RouteId,
+    /// When it last said which endpoints it would use.
+    pub(super) said: Mutex<Option<Moment>>,
 }
 
 impl PreparedRoute {
@@ -124,6 +127,7 @@ impl Providers {
             domains: provider.domains.clone(),
             stops: provider.stops,
             provider: index,
+            endpoint: provider.endpoint,
         })
     }
 
@@ -137,16 +141,16 @@ impl Providers {
             targets,
             route,
             id: id.map_or(BY_HAND, RouteId),
+            said: Mutex::default(),
         }
     }
 
     /// The target as the breakers know it.
-    pub(super) fn place(&self, target: &PreparedTarget) -> Place {
-        let provider = self.all.get(target.provider);
+    pub(super) fn place(target: &PreparedTarget) -> Place {
         Place {
             target: target.id,
             name: target.name.clone(),
-            endpoint: provider.map_or_else(EndpointId::default, |provider| provider.endpoint),
+            endpoint: target.endpoint,
             endpoint_name: target.provider_name.clone(),
             domains: target.domains.clone(),
         }

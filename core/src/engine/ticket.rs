@@ -10,7 +10,7 @@ use crate::dialect::common::request_id;
 use crate::dialect::rate_limits;
 use crate::mutant::{self, Mutant};
 use crate::policy::{Ended, Permit, Start};
-use crate::types::{Billing, CostRange, Failure, Moment, Next, Usage, What};
+use crate::types::{Billing, CostRange, EndpointId, Failure, FailureClass, Moment, Next, Usage, What};
 
 /// What is learnt while an attempt runs.
 #[derive(Debug, Default)]
@@ -53,6 +53,7 @@ pub(super) struct Ticket {
     world: Arc<World>,
     request: u64,
     target: String,
+    endpoint: Option<EndpointId>,
     facts: Option<&'static Model>,
     quote: Quote,
     stream: bool,
@@ -81,6 +82,7 @@ impl Ticket {
         Self {
             request,
             target: name,
+            endpoint: target.map(|target| target.endpoint),
             facts: target.and_then(|target| target.facts),
             quote: quote.unwrap_or_default(),
             stream,
@@ -104,6 +106,7 @@ impl Ticket {
         if let Some(permit) = &self.permit {
             self.world.decide(|admission| admission.head(permit, &told, now));
         }
+        self.world.look_at_network(true);
     }
 
     /// The first content came.
@@ -127,6 +130,9 @@ impl Ticket {
     /// It answered.
     pub(super) fn answered(mut self, usage: &Usage) -> Closed {
         self.notes.usage = *usage;
+        if let Some(endpoint) = self.endpoint {
+            self.world.warmed(endpoint);
+        }
         self.close(Fate::Answered, Ended::Answered(usage))
     }
 
@@ -140,7 +146,11 @@ impl Ticket {
             renewed,
             late: self.world.clock.now() >= self.deadline,
         };
-        self.close(Fate::Failed(failure), ended)
+        let closed = self.close(Fate::Failed(failure), ended);
+        if failure.class == FailureClass::Connect {
+            self.world.look_at_network(false);
+        }
+        closed
     }
 
     /// We left it for a faster one.

@@ -1,12 +1,13 @@
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::clock::Clock;
 use super::keys::{Key, Renewed};
 use super::listeners::Listeners;
-use super::lock;
 use super::targets::{PreparedRoute, PreparedTarget, Providers};
+use super::{lock, warm};
 use crate::budget::{Ledger, Quote};
 use crate::config::{Config, did_you_mean};
 use crate::error::Error;
@@ -15,7 +16,7 @@ use crate::limits::{Limits, RetryBudget};
 use crate::mutant::{self, Mutant};
 use crate::policy::{Admission, Asked, HedgeBudget, PlannedTarget};
 use crate::routing;
-use crate::transport::Transport;
+use crate::transport::{KeepWarm, Standby, Transport};
 use crate::types::{ChatRequest, Event, KeyId, Moment, TargetId, What};
 
 /// What all requests of one client share.
@@ -26,6 +27,11 @@ pub(crate) struct World {
     pub(super) providers: Providers,
     pub(crate) listeners: Listeners,
     pub(super) in_flight: AtomicU64,
+    pub(super) standby: Mutex<Standby>,
+    pub(super) keep_warm: KeepWarm,
+    pub(super) paused: AtomicBool,
+    /// Whether the local network was last thought to be down.
+    local_down: AtomicBool,
     seed: Option<u64>,
     requests: AtomicU64,
     routes: HashMap<String, Arc<PreparedRoute>>,
@@ -51,6 +57,10 @@ impl World {
             clock: Clock::start(),
             listeners: Listeners::default(),
             in_flight: AtomicU64::new(0),
+            standby: Mutex::new(warm::schedule(config.standby)),
+            keep_warm: KeepWarm::default(),
+            paused: AtomicBool::new(false),
+            local_down: AtomicBool::new(false),
             seed,
             requests: AtomicU64::new(0),
             routes: HashMap::new(),
@@ -71,11 +81,9 @@ impl World {
     fn known(&self, route: PreparedRoute) -> PreparedRoute {
         let mut known = lock(&self.known);
         for target in &route.targets {
-            if !known.contains_key(&target.id) {
-                known.insert(target.id, Arc::clone(target));
-                lock(&self.admission)
-                    .health
-                    .register(self.providers.place(target));
+            if let Entry::Vacant(place) = known.entry(target.id) {
+                place.insert(Arc::clone(target));
+                lock(&self.admission).health.register(Providers::place(target));
             }
         }
         drop(known);
@@ -220,6 +228,23 @@ impl World {
             self.announce(&health, &limits);
         }
         result
+    }
+
+    /// Looks whether it is the local network: after a failed connection, and after a head while it seemed to be down.
+    pub(super) fn look_at_network(&self, connected: bool) {
+        if connected && !self.local_down.load(Ordering::Relaxed) {
+            return;
+        }
+        let now = self.clock.now();
+        let down = self.decide(|admission| admission.health.local_network_down(now));
+        if self.local_down.swap(down, Ordering::Relaxed) != down {
+            self.tell(None, || What::LocalNetwork { down });
+        }
+    }
+
+    /// Whether it is the local network that is down, as far as can be told from here.
+    pub(super) fn local_network_down(&self) -> bool {
+        self.local_down.load(Ordering::Relaxed)
     }
 
     /// Tells those who listen.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::concurrency::Concurrency;
 use super::gates::{QUOTA_REST, REST};
@@ -12,6 +13,8 @@ use super::{
 use crate::mutant::{self, Mutant};
 use crate::types::{Failure, FailureClass, GroupId, Moment, RateTold, Rates};
 
+/// Longest time that a target which is too busy is left alone, whatever it asks: longer waits are quotas.
+const OVERLOAD_REST: Duration = Duration::from_secs(300);
 /// Paces kept before idle ones are forgotten: far more than a config names, but callers may name targets of their own.
 const PACES: usize = 1024;
 /// Changes kept for whoever asks; older ones are dropped.
@@ -272,6 +275,9 @@ impl Limits {
             }
         }
         let overloaded = failure.class == FailureClass::Overloaded && !too_fast;
+        if let Some(wait) = failure.retry_after.filter(|_| overloaded) {
+            self.limit(slot, failure, now + wait.min(OVERLOAD_REST));
+        }
         if too_many_at_once || overloaded || failure.class == FailureClass::Timeout {
             let target = slot.target;
             let found = self.targets.get_mut(&target);

@@ -182,7 +182,8 @@ impl RetryBudget {
         now: Moment,
     ) -> bool {
         if sent == Sent::No {
-            self.draw(route, 0, 0, now);
+            let purse = self.purse(route);
+            purse.running = purse.running.saturating_add(1);
             return true;
         }
         if mutant::on(Mutant::RetriesUnlimited) {
@@ -199,12 +200,14 @@ impl RetryBudget {
         let affordable = earned.saturating_sub(spent) >= stake || purse.running < CONCURRENT;
         if enough && affordable {
             self.draw(route, FIFTHS, stake, now);
+            let purse = self.purse(route);
+            purse.running = purse.running.saturating_add(1);
         }
         enough && affordable
     }
 
     /// A request goes on to its next target: drawn as a second try, but never refused, since another target is what the
-    /// route is for. Takes what is left when that is less. Call [`Self::done`] when it is over.
+    /// route is for. Takes what is left when that is less.
     pub fn failover(&mut self, route: RouteId, cost_usd: Option<f64>, sent: Sent, now: Moment) {
         let fifths = if sent == Sent::No { 0 } else { FIFTHS };
         self.draw(route, fifths, at_stake(cost_usd, sent), now);
@@ -216,10 +219,9 @@ impl RetryBudget {
         let purse = self.purse(route);
         let (earned, spent) = purse.money.sums(now);
         purse.money.add(0, stake.min(earned.saturating_sub(spent)), now);
-        purse.running = purse.running.saturating_add(1);
     }
 
-    /// A second try or failover that was granted is over.
+    /// A second try that was granted is over.
     pub fn done(&mut self, route: RouteId) {
         let purse = self.purse(route);
         purse.running = purse.running.saturating_sub(1);

@@ -266,7 +266,7 @@ impl Machine {
             key: permit.key(),
             limits,
         };
-        Step::Start(start, permit)
+        Step::Start(start, Box::new(permit))
     }
 
     /// The first target that has had no turn.
@@ -609,9 +609,7 @@ impl Machine {
 fn opens(refusal: &Refusal, now: Moment) -> Option<Moment> {
     let soon = now + ASK_AGAIN;
     match refusal.by {
-        RefusedBy::Limited => refusal
-            .until
-            .filter(|_| refusal.class == FailureClass::RateLimited),
+        RefusedBy::Limited => refusal.until,
         // A permit that is out comes back with its attempt, mostly long before it expires.
         RefusedBy::Recovering => Some(soon),
         RefusedBy::Paced | RefusedBy::Busy | RefusedBy::Spill => Some(

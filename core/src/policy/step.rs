@@ -60,7 +60,7 @@ pub struct Start {
 #[must_use = "a start holds a permit"]
 pub enum Step {
     /// Make an attempt.
-    Start(Start, Permit),
+    Start(Start, Box<Permit>),
     /// Do not call this target: book the refusal and tell [`Machine::refused`](super::Machine::refused).
     Refuse {
         /// Index into the plan.

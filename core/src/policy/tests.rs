@@ -152,7 +152,7 @@ impl Bench {
 
     fn start(&mut self) -> (Start, Permit) {
         match self.machine.next(self.now, &mut self.admission) {
-            Step::Start(start, permit) => (start, permit),
+            Step::Start(start, permit) => (start, *permit),
             step => panic!("it does not start: {step:?}"),
         }
     }
@@ -179,10 +179,10 @@ impl Bench {
                     let Some(failure) = fail(&start) else {
                         let ended = Ended::Answered(&Usage::default());
                         self.admission
-                            .end(permit, ended, (Billing::Complete, CostRange::ZERO), self.now);
+                            .end(*permit, ended, (Billing::Complete, CostRange::ZERO), self.now);
                         return None;
                     };
-                    self.fail((start, permit), &failure, false, false);
+                    self.fail((start, *permit), &failure, false, false);
                 }
                 Step::Refuse { index, refusal } => {
                     self.trace.push(format!("{index}!"));
@@ -625,7 +625,7 @@ fn a_place_is_queued_for_as_long_as_the_route_waits() {
                 Step::Start(_, permit) => {
                     end(
                         &mut bench.admission,
-                        permit,
+                        *permit,
                         &failure(C::InvalidRequest),
                         bench.now,
                     );
@@ -736,7 +736,7 @@ proptest! {
                     prop_assert!(bench.now < at(60_000));
                     prop_assert!(start.limits.answer_by > bench.now && start.limits.answer_by <= at(60_000));
                     let Some((class, retry_after, took, delivered)) = steps.next() else {
-                        end(&mut bench.admission, permit, &failure(C::InvalidRequest), bench.now);
+                        end(&mut bench.admission, *permit, &failure(C::InvalidRequest), bench.now);
                         ended = true;
                         break
                     };
@@ -745,7 +745,7 @@ proptest! {
                     let mut failure = failure(class);
                     failure.retry_after = retry_after.map(secs);
                     let delivered = delivered && stream && class != C::Unsupported;
-                    bench.fail((start, permit), &failure, delivered, false);
+                    bench.fail((start, *permit), &failure, delivered, false);
                 }
                 Step::Refuse { index, refusal } => { bench.machine.refused(bench.now, index, &refusal); }
                 Step::Wait(until) => { prop_assert!(until > bench.now); bench.now = until; }

@@ -101,6 +101,11 @@ pub trait Transport: Send + Sync + 'static {
     /// Begins an exchange.
     fn send(&self, request: HttpRequest) -> Exchange;
 
+    /// Whether it keeps connections, so that a free request in time saves a later one the handshake. Default: no.
+    fn keeps_connections(&self) -> bool {
+        false
+    }
+
     /// The ways out have changed, or are to be looked for anew: no later exchange may use a connection made before, and
     /// host names are resolved again. Exchanges under way are left alone. Default: nothing, for what keeps no connections.
     fn network_changed(&self) {}

@@ -118,6 +118,10 @@ fn build(connect_timeout: Duration, extra_roots: &[Certificate]) -> Result<Clien
 }
 
 impl Transport for HttpTransport {
+    fn keeps_connections(&self) -> bool {
+        true
+    }
+
     fn send(&self, request: HttpRequest) -> Exchange {
         let client = self.client(request.connect_timeout);
         Box::pin(async move {

@@ -41,7 +41,8 @@ impl ScriptError {
     }
 }
 
-fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
+/// The name most like the one found, when one is near.
+pub(super) fn nearest<'a>(found: &str, names: impl Iterator<Item = &'a str>) -> Option<String> {
     names
         .map(|name| (strsim::jaro_winkler(found, name), name))
         .filter(|(score, _)| *score > 0.7)

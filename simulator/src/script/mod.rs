@@ -2,16 +2,19 @@
 
 mod duration;
 mod error;
+mod physics;
 mod validate;
 
 pub use error::ScriptError;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 pub(crate) use duration::Span;
+pub(crate) use physics::{Acceleration, Certificate, Key, Load, Outage, Prices, StreamCode, Tls};
 
 use crate::replay::Recording;
 
@@ -39,6 +42,7 @@ impl Script {
             providers: file.providers,
         };
         for (name, provider) in &mut script.providers {
+            provider.lay_out(name, &file.outages);
             let Some(path) = &provider.replay else { continue };
             let at = format!("providers.{name}.replay");
             provider.recordings = Recording::load(path, provider.dialect)
@@ -82,6 +86,8 @@ struct ScriptFile {
     #[serde(default)]
     seed: u64,
     providers: BTreeMap<String, ProviderScript>,
+    #[serde(default)]
+    outages: Vec<Outage>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Deserialize)]
@@ -105,7 +111,19 @@ pub(crate) struct ProviderScript {
     #[serde(default)]
     pub(crate) limits: Option<Limits>,
     #[serde(default)]
-    pub(crate) keys: Option<Vec<String>>,
+    pub(crate) accounts: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    pub(crate) load: Option<Load>,
+    #[serde(default)]
+    pub(crate) prices: Prices,
+    #[serde(default)]
+    pub(crate) bills_after_cancel: bool,
+    #[serde(default)]
+    pub(crate) keys: Option<Vec<Key>>,
+    #[serde(default)]
+    pub(crate) tls: Option<Tls>,
+    #[serde(default)]
+    pub(crate) http2: bool,
     #[serde(default)]
     pub(crate) steps: Vec<Step>,
     #[serde(default)]
@@ -118,6 +136,35 @@ pub(crate) struct ProviderScript {
     pub(crate) refuse: bool,
     #[serde(skip)]
     pub(crate) recordings: Vec<Recording>,
+}
+
+impl ProviderScript {
+    /// Puts the outages that take this provider before its own phases, and notes where each step is written.
+    fn lay_out(&mut self, name: &str, outages: &[Outage]) {
+        for (index, step) in self.steps.iter_mut().enumerate() {
+            step.label = format!("steps[{index}]");
+        }
+        for (index, phase) in self.phases.iter_mut().enumerate() {
+            phase.step.label = format!("phases[{index}]");
+        }
+        for (index, random) in self.random.iter_mut().enumerate() {
+            random.step.label = format!("random[{index}]");
+        }
+        let outages = outages.iter().enumerate();
+        let mine = outages.filter(|(_, outage)| outage.providers.iter().any(|one| one == name));
+        let mut phases: Vec<Phase> = mine
+            .map(|(index, outage)| Phase {
+                from: outage.from,
+                until: outage.until,
+                step: Step {
+                    label: format!("outages[{index}]"),
+                    ..outage.step.clone()
+                },
+            })
+            .collect();
+        phases.append(&mut self.phases);
+        self.phases = phases;
+    }
 }
 
 /// What the model says. A field not given takes the provider's, then the default.
@@ -191,6 +238,7 @@ pub(crate) struct Limits {
     pub(crate) requests_per_minute: Option<u32>,
     pub(crate) tokens_per_minute: Option<u32>,
     pub(crate) burst: Option<u32>,
+    pub(crate) acceleration: Option<Acceleration>,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -205,8 +253,18 @@ pub(crate) struct Phase {
 }
 
 impl Phase {
+    pub(crate) fn covers(&self, elapsed: Duration) -> bool {
+        elapsed >= self.from.0 && self.until.is_none_or(|until| elapsed < until.0)
+    }
+
+    /// Whether no connection comes about while it lasts.
     pub(crate) fn refuses(&self) -> bool {
-        self.step.fault == Some(Fault::Refuse)
+        matches!(self.step.fault, Some(Fault::Refuse | Fault::TlsHandshakeClose))
+    }
+
+    /// Whether the list of models fails too. A provider that cannot be reached, or says nothing, does so to everyone.
+    pub(crate) fn meets_probes(&self) -> bool {
+        self.step.probe || self.refuses() || self.step.fault == Some(Fault::Hang)
     }
 }
 
@@ -233,12 +291,18 @@ pub(crate) struct Step {
     pub(crate) gap: Option<Span>,
     pub(crate) split: Option<Split>,
     pub(crate) reply: Option<ReplyScript>,
+    pub(crate) code: Option<StreamCode>,
+    pub(crate) probe: bool,
+    /// Where in the script it is written, for the journal.
+    #[serde(skip)]
+    pub(crate) label: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ErrorKind {
     RateLimit,
+    Acceleration,
     InsufficientQuota,
     Authentication,
     ModelNotFound,
@@ -268,6 +332,9 @@ pub(crate) enum Fault {
     WrongContentLength,
     Redirect,
     PingOnly,
+    TlsHandshakeClose,
+    Goaway,
+    RstStream,
 }
 
 /// Where the body is torn into separate writes.

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use http::{HeaderMap, HeaderValue, header};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_rustls::server::TlsStream;
 
 use super::wire::{self, Parsed};
+use crate::exchange::Exchange;
 use crate::journal::End;
 use crate::plan::{Action, Framing, Head};
 use crate::provider::{Plan, Provider};
@@ -19,12 +21,14 @@ use crate::request::Request;
 /// Bytes a client may send ahead while it waits for a reply.
 const AHEAD_MAX: usize = 64 * 1024;
 
-pub(super) struct Connection {
-    stream: TcpStream,
+pub(super) struct Connection<S> {
+    stream: S,
     provider: Arc<Provider>,
     refusing: watch::Receiver<bool>,
     input: BytesMut,
     output: Vec<u8>,
+    /// Whether dropping it resets the connection.
+    reset: bool,
 }
 
 /// What the bytes so far ask for.
@@ -35,49 +39,38 @@ enum Wanted {
     Show(Head, Vec<u8>),
 }
 
-/// An exchange under way. Dropped unfinished, it was ended by the simulator's shutdown.
-struct Exchange {
-    provider: Arc<Provider>,
-    n: u64,
-    bytes: u64,
-    chunks: u64,
-    hanging: bool,
-    ended: bool,
+/// A connection's bytes, in the clear or not.
+pub(super) trait Socket: AsyncRead + AsyncWrite + Unpin + Send {
+    /// What lies below.
+    fn tcp(&self) -> &TcpStream;
 }
 
-impl Exchange {
-    fn tell(&mut self, end: Option<End>) {
-        if !self.ended {
-            let (bytes, chunks) = (std::mem::take(&mut self.bytes), std::mem::take(&mut self.chunks));
-            self.provider.sent(self.n, bytes, chunks, end);
-            self.ended = end.is_some();
-        }
+impl Socket for TcpStream {
+    fn tcp(&self) -> &TcpStream {
+        self
     }
 }
 
-impl Drop for Exchange {
-    fn drop(&mut self) {
-        self.tell(Some(if self.hanging { End::Hung } else { End::Cut }));
+impl Socket for TlsStream<TcpStream> {
+    fn tcp(&self) -> &TcpStream {
+        self.get_ref().0
     }
 }
 
-impl Connection {
-    pub(super) fn new(stream: TcpStream, provider: Arc<Provider>, refusing: watch::Receiver<bool>) -> Self {
+impl<S: Socket> Connection<S> {
+    pub(super) fn new(stream: S, provider: Arc<Provider>, refusing: watch::Receiver<bool>) -> Self {
         Self {
             stream,
             provider,
             refusing,
             input: BytesMut::with_capacity(8192),
             output: Vec::with_capacity(4096),
+            reset: false,
         }
     }
 
     /// Answers requests until the client goes, or a fault ends the connection.
     pub(super) async fn serve(mut self) {
-        // Without it, what is written apart would not arrive apart.
-        if self.stream.set_nodelay(true).is_err() {
-            return;
-        }
         loop {
             let (wanted, keep_alive) = self.wanted();
             let goes_on = match wanted {
@@ -97,6 +90,10 @@ impl Connection {
                 }
             };
             if !goes_on {
+                if !self.reset {
+                    // TLS says goodbye in its own words; a client that has gone hears none.
+                    let _ = self.stream.shutdown().await;
+                }
                 return;
             }
         }
@@ -125,6 +122,7 @@ impl Connection {
                 target: incoming.target,
                 header: &|name| incoming.header(name),
                 body: &incoming.body,
+                unsent: false,
             }))
         };
         let (length, keep_alive) = (incoming.length, incoming.keep_alive);
@@ -144,16 +142,14 @@ impl Connection {
 
     /// Carries out the actions. True when the connection can serve another request.
     async fn play(&mut self, plan: Plan) -> bool {
-        let mut exchange = Exchange {
-            provider: Arc::clone(&self.provider),
-            n: plan.n,
-            bytes: 0,
-            chunks: 0,
-            hanging: false,
-            ended: false,
-        };
+        let Plan {
+            mut exchange,
+            actions,
+        } = plan;
+        // Only the simulator's shutdown drops it unfinished.
+        exchange.abandoned(End::Cut);
         let mut framing = None;
-        for action in plan.actions {
+        for action in actions {
             let there = match action {
                 Action::Delay(length) => self.flush(&mut exchange).await && self.wait(Some(length)).await,
                 Action::Head(head) => {
@@ -168,8 +164,7 @@ impl Connection {
                 }
                 Action::Bytes(bytes, chunks) => {
                     wire::write_bytes(&mut self.output, &bytes, framing.unwrap_or(Framing::Chunked));
-                    exchange.bytes += bytes.len() as u64;
-                    exchange.chunks += u64::from(chunks);
+                    exchange.count(bytes.len(), chunks);
                     true
                 }
                 Action::Flush => {
@@ -178,29 +173,29 @@ impl Connection {
                     sent
                 }
                 Action::Forever { every, bytes } => loop {
+                    exchange.abandoned(End::Hung);
                     wire::write_bytes(&mut self.output, &bytes, framing.unwrap_or(Framing::Chunked));
-                    exchange.bytes += bytes.len() as u64;
-                    exchange.hanging = true;
+                    exchange.count(bytes.len(), 0);
                     if !self.flush(&mut exchange).await || !self.wait(Some(every)).await {
                         break false;
                     }
                 },
                 Action::Hang => {
-                    exchange.hanging = true;
+                    exchange.abandoned(End::Hung);
                     self.flush(&mut exchange).await && self.wait(None).await
                 }
                 Action::Refuse => {
-                    exchange.tell(Some(End::Refused));
+                    exchange.end(End::Refused);
                     return self.reset();
                 }
-                Action::Reset => {
+                Action::Reset | Action::ResetStream(_) | Action::GoAway => {
                     self.flush(&mut exchange).await;
-                    exchange.tell(Some(if framing.is_some() { End::Cut } else { End::Reset }));
+                    exchange.end(if framing.is_some() { End::Cut } else { End::Reset });
                     return self.reset();
                 }
                 Action::Close => {
                     self.flush(&mut exchange).await;
-                    exchange.tell(Some(End::Cut));
+                    exchange.end(End::Cut);
                     return false;
                 }
                 Action::End => {
@@ -209,14 +204,14 @@ impl Connection {
                     }
                     let sent = self.write().await.is_ok();
                     if sent {
-                        exchange.tell(Some(End::Complete));
+                        exchange.end(End::Complete);
                         return true;
                     }
                     false
                 }
             };
             if !there {
-                exchange.tell(Some(End::ClientDisconnected));
+                exchange.end(End::ClientDisconnected);
                 return false;
             }
         }
@@ -230,7 +225,7 @@ impl Connection {
         }
         let sent = self.write().await.is_ok();
         if sent {
-            exchange.tell(None);
+            exchange.tell();
         }
         sent
     }
@@ -238,7 +233,7 @@ impl Connection {
     async fn write(&mut self) -> io::Result<()> {
         self.stream.write_all(&self.output).await?;
         self.output.clear();
-        Ok(())
+        self.stream.flush().await
     }
 
     /// Waits, for ever without a length, and watches the client. False when it has gone.
@@ -261,12 +256,13 @@ impl Connection {
     /// Makes dropping the connection reset it, rather than close it in good order.
     fn reset(&mut self) -> bool {
         // Where the option cannot be set, the client sees a close in the middle, which is as broken.
-        let _ = self.stream.set_zero_linger();
+        let _ = self.stream.tcp().set_zero_linger();
+        self.reset = true;
         false
     }
 }
 
-fn plain_head(status: u16, length: usize) -> Head {
+pub(super) fn plain_head(status: u16, length: usize) -> Head {
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Head {

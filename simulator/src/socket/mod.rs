@@ -1,6 +1,8 @@
 //! The script on loopback sockets.
 
 mod connection;
+mod http2;
+mod tls;
 mod wire;
 
 use std::collections::BTreeMap;
@@ -9,16 +11,19 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpSocket};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
 
 use crate::clock::Clock;
 use crate::journal::JournalEntry;
 use crate::memory::providers;
-use crate::provider::Provider;
+use crate::provider::{Provider, Reach};
 use crate::script::{Dialect, Script};
 use connection::Connection;
+use tls::Authority;
 
 /// Fake providers, each on a port of 127.0.0.1. Dropping it stops them.
 ///
@@ -26,6 +31,7 @@ use connection::Connection;
 #[derive(Debug)]
 pub struct Simulator {
     providers: BTreeMap<String, (Arc<Provider>, String)>,
+    ca_pem: Option<String>,
     tasks: JoinSet<()>,
 }
 
@@ -33,17 +39,28 @@ impl Simulator {
     /// Starts every provider of the script in the caller's Tokio runtime; the script's time begins now.
     ///
     /// # Errors
-    /// When a port cannot be had.
+    /// When a port cannot be had, or a certificate cannot be made.
     pub async fn start(script: Script) -> io::Result<Self> {
+        let providers = providers(script, Clock::start());
+        let authority = if providers.values().any(|provider| provider.script.tls.is_some()) {
+            Some(Authority::new()?)
+        } else {
+            None
+        };
         let mut simulator = Self {
             providers: BTreeMap::new(),
+            ca_pem: authority.as_ref().map(Authority::pem),
             tasks: JoinSet::new(),
         };
-        for (name, provider) in providers(script, Clock::start()) {
+        for (name, provider) in providers {
+            let acceptor = match (&authority, provider.script.tls) {
+                (Some(authority), Some(tls)) => Some(authority.acceptor(tls, provider.script.http2)?),
+                _ => None,
+            };
             // Never listened on: it keeps the port ours while connections to it are refused.
             let reserved = socket((Ipv4Addr::LOCALHOST, provider.script.port.unwrap_or(0)).into())?;
             let address = reserved.local_addr()?;
-            let listener = if provider.refuses(provider.clock.now()) {
+            let listener = if provider.reach(provider.clock.now()) == Reach::Refused {
                 None
             } else {
                 Some(socket(address)?.listen(BACKLOG)?)
@@ -52,17 +69,21 @@ impl Simulator {
                 Dialect::OpenaiChat | Dialect::AnthropicMessages => "v1",
                 Dialect::Gemini => "v1beta",
             };
-            let url = format!("http://{address}/{version}");
+            // A certificate names a host.
+            let url = match acceptor {
+                Some(_) => format!("https://localhost:{}/{version}", address.port()),
+                None => format!("http://{address}/{version}"),
+            };
             simulator.providers.insert(name, (Arc::clone(&provider), url));
             simulator
                 .tasks
-                .spawn(serve(provider, address, listener, reserved));
+                .spawn(serve(provider, acceptor, address, listener, reserved));
         }
         Ok(simulator)
     }
 
-    /// The base URL of a provider, as hotspare's config wants it: `http://127.0.0.1:PORT/v1`, or `/v1beta` for gemini.
-    /// None when the script has no provider of that name.
+    /// The base URL of a provider, as hotspare's config wants it: `http://127.0.0.1:PORT/v1`, or `/v1beta` for gemini;
+    /// `https://localhost:PORT/…` with `tls`. None when the script has no provider of that name.
     pub fn url(&self, provider: &str) -> Option<&str> {
         self.providers.get(provider).map(|(_, url)| url.as_str())
     }
@@ -82,6 +103,18 @@ impl Simulator {
             .collect()
     }
 
+    /// What each provider has billed so far, at the script's prices, in US dollars. An exchange is billed when it ends.
+    pub fn billed_usd(&self) -> BTreeMap<String, f64> {
+        let all = self.providers.iter();
+        all.map(|(name, (provider, _))| (name.clone(), provider.billed_usd()))
+            .collect()
+    }
+
+    /// The certificate, in PEM, of the authority that signed the providers' own. None when no provider has `tls`.
+    pub fn ca_pem(&self) -> Option<&str> {
+        self.ca_pem.as_deref()
+    }
+
     /// Closes every port and connection. The journal can still be read.
     pub async fn shutdown(&mut self) {
         self.tasks.shutdown().await;
@@ -99,22 +132,25 @@ fn socket(address: SocketAddr) -> io::Result<TcpSocket> {
 
 async fn serve(
     provider: Arc<Provider>,
+    acceptor: Option<TlsAcceptor>,
     address: SocketAddr,
     mut listener: Option<TcpListener>,
     _reserved: TcpSocket,
 ) {
-    let (refusing, _) = watch::channel(listener.is_none());
+    let reach = provider.reach(provider.clock.now());
+    let (refusing, _) = watch::channel(reach != Reach::Open);
     let mut connections = JoinSet::new();
     loop {
         let now = provider.clock.now();
-        let refuses = provider.refuses(now);
+        let reach = provider.reach(now);
+        let refuses = reach == Reach::Refused;
         if refuses {
             listener = None;
         } else if listener.is_none() {
             // The port is reserved, so this fails only for want of memory or descriptors, which may pass.
             listener = socket(address).and_then(|socket| socket.listen(BACKLOG)).ok();
         }
-        refusing.send_replace(refuses);
+        refusing.send_replace(reach != Reach::Open);
         let mut turn = provider
             .next_turn(now)
             .map(|turn| turn.saturating_sub(now.elapsed));
@@ -128,8 +164,8 @@ async fn serve(
                 () = &mut turn => break,
                 accepted = accept(listener.as_ref()) => {
                     if let Ok((stream, _)) = accepted {
-                        let connection = Connection::new(stream, Arc::clone(&provider), refusing.subscribe());
-                        connections.spawn(connection.serve());
+                        let (provider, acceptor) = (Arc::clone(&provider), acceptor.clone());
+                        connections.spawn(converse(stream, provider, acceptor, refusing.subscribe()));
                     } else {
                         tokio::time::sleep(Duration::from_millis(10)).await;
                     }
@@ -140,7 +176,37 @@ async fn serve(
     }
 }
 
-async fn accept(listener: Option<&TcpListener>) -> io::Result<(tokio::net::TcpStream, SocketAddr)> {
+/// One connection, in the clear or over TLS, in the HTTP the client wants.
+async fn converse(
+    mut stream: TcpStream,
+    provider: Arc<Provider>,
+    acceptor: Option<TlsAcceptor>,
+    refusing: watch::Receiver<bool>,
+) {
+    // Without it, what is written apart would not arrive apart.
+    if stream.set_nodelay(true).is_err() {
+        return;
+    }
+    let Some(acceptor) = acceptor else {
+        return Connection::new(stream, provider, refusing).serve().await;
+    };
+    if provider.reach(provider.clock.now()) == Reach::HandshakeClosed {
+        // Read, since closing on unread bytes would be a reset.
+        let _ = stream.read(&mut [0; 4096]).await;
+        return;
+    }
+    // A client that does not trust the certificate hangs up here.
+    let Ok(stream) = acceptor.accept(stream).await else {
+        return;
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http2::serve(stream, provider, refusing).await;
+    } else {
+        Connection::new(stream, provider, refusing).serve().await;
+    }
+}
+
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
     match listener {
         Some(listener) => listener.accept().await,
         None => std::future::pending().await,

@@ -247,7 +247,7 @@ fn seen(scenario: &Scenario, journal: &[JournalEntry]) -> Result<(), String> {
     for (provider, wanted) in &scenario.server {
         let mine: Vec<_> = journal
             .iter()
-            .filter(|entry| entry.provider == *provider)
+            .filter(|entry| entry.chat && entry.provider == *provider)
             .collect();
         if let Some(requests) = wanted.requests {
             same!(format!("requests at {provider}"), mine.len(), requests);

@@ -15,7 +15,8 @@ use crate::types::{
 
 /// Pinned: from `2026-10-21` on, `temperature`, `top_p` and `top_k` are refused even at their defaults. This version
 /// takes them wherever the model does.
-const VERSION: HeaderValue = HeaderValue::from_static("2023-06-01");
+pub(super) static HEADERS: [(&str, HeaderValue); 1] =
+    [("anthropic-version", HeaderValue::from_static("2023-06-01"))];
 
 /// `max_tokens` is required. Every model of the vendor can give this many.
 const DEFAULT_MAX_TOKENS: u32 = 4096;
@@ -76,7 +77,7 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     body.insert("stream".to_owned(), json!(call.stream));
     Ok(Encoded {
         path: "/messages".to_owned(),
-        headers: vec![("anthropic-version", VERSION)],
+        headers: HEADERS.to_vec(),
         body: Bytes::from(Value::Object(body).to_string()),
         adapted,
     })

@@ -10,7 +10,7 @@ mod tests;
 
 use std::time::SystemTime;
 
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::{Call, Dialect, Encoded, EventDecoder};
 use crate::types::{Completion, DialectId, Failure};
@@ -41,6 +41,10 @@ impl Dialect for AnthropicMessages {
 
     fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
         classify::classify(status, headers, body, now)
+    }
+
+    fn headers(&self) -> &'static [(&'static str, HeaderValue)] {
+        &encode::HEADERS
     }
 
     fn auth(&self) -> (&'static str, &'static str) {
