@@ -195,7 +195,7 @@ fn told(what: &What) -> String {
     }
 }
 
-/// 5. "No send to Open/ForcedOpen except counted permits; ≤1 permit per breaker." From the breakers' own events, and the
+/// Invariant 5: "No send to Open/ForcedOpen except counted permits; ≤1 permit per breaker." From the breakers' own events, and the
 /// operator's book: an open breaker lets one last call through in each of its intervals, and every call that has no
 /// other choice (its throttle is not seen here); a held target nothing.
 fn breakers_are_kept(books: &mut Ledger, number: u64, target: &str, probe: bool) -> Result<(), String> {
@@ -235,7 +235,7 @@ fn breakers_are_kept(books: &mut Ledger, number: u64, target: &str, probe: bool)
     Ok(())
 }
 
-/// 19. "No probe when no permit." From the events: a half-open breaker has one probe out at most, and another only when
+/// Invariant 19: "No probe when no permit." From the events: a half-open breaker has one probe out at most, and another only when
 /// the first one's permit has run out, at which moment the first one ends. (What probes cost: no
 /// probe is ever made but by a caller's own request.)
 fn one_probe(books: &mut Ledger, number: u64, target: &str, probe: bool) -> Result<(), String> {
@@ -272,7 +272,7 @@ fn one_probe(books: &mut Ledger, number: u64, target: &str, probe: bool) -> Resu
     }
 }
 
-/// 11. "Retries+hedges ≤ budget in any window." From the events: calls of a target again, and hedges, over ten seconds
+/// Invariant 11: "Retries+hedges ≤ budget in any window." From the events: calls of a target again, and hedges, over ten seconds
 /// against a fifth of the requests and ten a second. Failovers draw on the same budget and are never refused, so they do
 /// not count here; nor does what never left, or a key that was renewed.
 fn retries_are_paid(books: &mut Ledger, number: u64, target: &str, hedge: bool) -> Result<(), String> {
@@ -292,7 +292,7 @@ fn retries_are_paid(books: &mut Ledger, number: u64, target: &str, hedge: bool) 
     Ok(())
 }
 
-/// 17. "Limiter capacity never negative; waiters are served or expire." From the events: nobody sets out to wait past
+/// Invariant 17: "Limiter capacity never negative; waiters are served or expire." From the events: nobody sets out to wait past
 /// its deadline, nor longer than its route allows. (That capacity is never negative shows in the status at the end.)
 fn waits_end(books: &Ledger, number: u64, seconds: f64) -> Result<(), String> {
     let Some(request) = books.said.requests.get(&number) else {

@@ -84,7 +84,7 @@ fn one(seed: u64, plan: &Plan, twice: bool) -> Result<Report, String> {
     let mut report = driver::run(seed, plan.calls, plan.log)?;
     if twice && report.violations.is_empty() {
         let again = driver::run(seed, plan.calls, false)?;
-        // 24. "Same seed ⇒ same log." The hash of every step's line, of two runs.
+        // Invariant 24: "Same seed ⇒ same log." The hash of every step's line, of two runs.
         if again.hash != report.hash {
             report.violations.push(Violation {
                 invariant: 24,
