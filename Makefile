@@ -11,10 +11,10 @@ export CARGO_TERM_PROGRESS_WHEN := never
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test test-rust test-python matrix incidents bench bench-standby bench-failover fmt lint gen fuzz catalog venv extension release-extension
+.PHONY: help demo test test-rust test-python matrix incidents bench bench-standby bench-failover simulate simulate-long simulate-mutants fmt lint gen fuzz catalog venv extension release-extension
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 demo: venv release-extension ## Three simulated vendors, one of which keeps failing; DEMO=live uses real keys
 	$(call say,running the demo)
@@ -55,6 +55,20 @@ bench-failover: ## What silence, 500s, refused connections and a flapping primar
 bench-standby: ## A failed-over call to a warm backup beside one to a cold backup, over TLS
 	$(call say,measuring warm and cold backups over TLS)
 	@cargo run -q --release -p hotspare-bench --bin hotspare-bench-standby
+
+simulate: ## A million calls in virtual time, every invariant after every step; SEED=17 replays one seed with its log
+	$(call say,simulating)
+	@cargo run --release -q -p hotspare-simulation -- --calls $${CALLS:-5000} \
+		$(if $(SEED),--seed $(SEED) --twice 0 --log,--seeds $${SEEDS:-0..200})
+
+simulate-long: ## Ten million calls
+	$(call say,simulating)
+	@cargo run --release -q -p hotspare-simulation -- --calls 5000 --seeds 0..2000
+
+# A target folder of its own: what breaks the core on purpose must not be mistaken for the core.
+simulate-mutants: ## Break the core on purpose, place by place: the simulation must notice each
+	$(call say,breaking the core on purpose)
+	@cargo run --release -q -p hotspare-simulation --features mutants --target-dir target/mutants -- --mutants --seeds 0..400
 
 fmt: venv ## Format everything
 	$(call say,formatting)

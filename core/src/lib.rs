@@ -13,6 +13,10 @@ mod engine;
 mod error;
 pub mod health;
 pub mod limits;
+#[cfg(feature = "mutants")]
+pub mod mutant;
+#[cfg(not(feature = "mutants"))]
+mod mutant;
 pub mod policy;
 pub mod routing;
 pub mod secrets;

@@ -1,4 +1,5 @@
 use crate::catalog::Model;
+use crate::mutant::{self, Mutant};
 use crate::types::{Billing, CostRange, Failure, FailureClass, Phase, Sent, Usage};
 
 /// Bytes a token stands for, on average: OpenAI's and Anthropic's own rule of thumb for English.
@@ -94,9 +95,15 @@ impl Quote {
     ) -> (Billing, CostRange) {
         let told = facts.and_then(|facts| facts.cost_usd(usage));
         match fate {
+            Fate::Failed(failure) if failure.sent == Sent::No && mutant::on(Mutant::UnsentCosts) => {
+                (Billing::Unsent, CostRange::exact(0.01))
+            }
             Fate::Failed(failure) if failure.sent == Sent::No => (Billing::Unsent, CostRange::ZERO),
             Fate::Failed(failure) if rejected(failure) => (Billing::Rejected, CostRange::ZERO),
             Fate::Answered => match (usage.reported, told) {
+                (true, Some(usd)) if mutant::on(Mutant::HalfPrice) => {
+                    (Billing::Complete, CostRange::exact(usd / 2.0))
+                }
                 (true, Some(usd)) => (Billing::Complete, CostRange::exact(usd)),
                 (true, None) => (Billing::Complete, CostRange::default()),
                 (false, _) => (Billing::Partial, self.range(self.least(None, seen), None)),

@@ -9,6 +9,7 @@ use super::targets::PreparedTarget;
 use super::ticket::Ticket;
 use super::world::World;
 use crate::dialect::{Call, Encoded};
+use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::transport::{AGENT, Body, HttpRequest, TransportError, TransportErrorKind};
 use crate::types::{ChatRequest, Failure, FailureClass, Phase};
@@ -80,9 +81,15 @@ fn build(
     }
     match world.key(start.key) {
         None => {}
-        Some(Ok(key)) if key.origin == url.origin() => {
+        Some(Ok(key)) if key.origin == url.origin() || mutant::on(Mutant::OneKeyForAll) => {
             ticket.notes.key = Some(key.fingerprint.clone());
             let (name, value) = &key.header;
+            if mutant::on(Mutant::KeyShown) {
+                ticket
+                    .notes
+                    .adapted
+                    .extend(value.to_str().ok().map(str::to_owned));
+            }
             headers.insert(name.clone(), value.clone());
         }
         Some(Ok(_)) => {
@@ -122,7 +129,7 @@ pub(super) async fn whole(
         let mut next = Some(second);
         while let Some(chunk) = next {
             let chunk = chunk.map_err(|error| broken(&error, Phase::Body))?;
-            if all.len().saturating_add(chunk.len()) > MAX_REPLY {
+            if all.len().saturating_add(chunk.len()) > MAX_REPLY && !mutant::on(Mutant::ReplyUnbounded) {
                 return Err(Failure::malformed("the reply is longer than 64 MiB"));
             }
             all.extend_from_slice(&chunk);

@@ -14,6 +14,7 @@ use super::ticket::Ticket;
 use super::world::World;
 use crate::config::HoldBack;
 use crate::dialect::StreamDecoder;
+use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::transport::Body;
 use crate::types::{Accumulator, Completion, Delta, Failure, Moment, Phase, StreamEvent, ToolCallDelta};
@@ -63,7 +64,11 @@ impl Live {
         Self {
             world: Arc::clone(world),
             target: target.name.clone(),
-            body,
+            body: if mutant::on(Mutant::StreamLeaks) {
+                mutant::leaky(body)
+            } else {
+                body
+            },
             decoder: StreamDecoder::new(target.dialect),
             accumulator: resume.map_or_else(Accumulator::default, |resume| {
                 Accumulator::resume(resume.partial.clone())
@@ -262,7 +267,7 @@ impl Live {
                         self.events.clear();
                         self.voided = true;
                         // Before the stream is opened, nothing has.
-                        if phase == Phase::Stream {
+                        if phase == Phase::Stream && !mutant::on(Mutant::RestartUntold) {
                             self.events.push_back(StreamEvent::Restart {
                                 target: self.target.clone(),
                             });
@@ -278,6 +283,9 @@ impl Live {
             content |= shows;
             if shows {
                 ticket.notes.seen += weight(&delta);
+            }
+            if mutant::on(Mutant::TextTwice) && matches!(&delta, Delta::Text(_)) {
+                self.events.extend(event(delta.clone()));
             }
             if tells || shows {
                 self.events.extend(event(delta));

@@ -1,5 +1,3 @@
-use std::future::Future;
-use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -13,6 +11,7 @@ use super::ticket::{Closed, Notes, Ticket};
 use super::world::World;
 use crate::config::StreamRecovery;
 use crate::error::{Error, ErrorKind};
+use crate::mutant::{self, Mutant};
 use crate::policy::{Ending, Machine, Permit, Refusal, RefusedBy, Start, Step, Verdict};
 use crate::types::{
     Attempt, ChatRequest, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Sent, Span,
@@ -100,6 +99,9 @@ pub(super) fn check(request: &ChatRequest) -> Result<(), Error> {
 impl Run {
     fn begin(world: Arc<World>, request: ChatRequest, stream: bool) -> Result<Self, Error> {
         check(&request)?;
+        if mutant::on(Mutant::PromptLogged) {
+            tracing::debug!(prompt = ?request.messages, "a request begins");
+        }
         let route: Arc<PreparedRoute> = world.route(request.route.as_deref())?;
         let recovery = route.route.stream_recovery;
         let how = match stream {
@@ -201,48 +203,54 @@ impl Run {
         let Some(target) = self.targets.get(start.index).cloned() else {
             return Err(no_target(start, ticket));
         };
-        let result = {
-            let mut first = pin!(attempt(
-                &world,
-                &target,
-                &start,
-                &request,
-                (how, resume),
-                &mut ticket
-            ));
-            let second = match hedge_at {
-                None => None,
-                Some(at) => tokio::select! {
-                    biased;
-                    result = &mut first => Some(Err(result)),
-                    () = world.clock.sleep_until(at) => self.second(&start).map(Ok),
-                },
-            };
-            match second {
-                Some(Err(result)) => Raced::First(result),
-                None => Raced::First(first.await),
-                Some(Ok((other, mut racer, rival))) => {
-                    let won = {
-                        let wanted = (how, resume);
-                        let second = pin!(attempt(&world, &rival, &other, &request, wanted, &mut racer));
-                        duel(first, second).await
-                    };
-                    match won {
-                        (Side::First, result, loser) => Raced::Both(result, loser, other, racer),
-                        (Side::Second, result, loser) => Raced::Second(loser, other, racer, result),
-                    }
-                }
-            }
+        let wanted = (how, resume);
+        let Some(at) = hedge_at else {
+            let result = attempt(&world, &target, &start, &request, wanted, &mut ticket).await;
+            return ended(start, ticket, result);
         };
-        match result {
-            Raced::First(result) => ended(start, ticket, result),
-            Raced::Both(result, failure, other, racer) => {
-                self.raced(&other, racer, failure);
-                ended(start, ticket, result)
+        let mut first = Box::pin(attempt(&world, &target, &start, &request, wanted, &mut ticket));
+        let early = tokio::select! {
+            biased;
+            result = &mut first => Some(result),
+            () = world.clock.sleep_until(at) => None,
+        };
+        if let Some(result) = early {
+            drop(first);
+            return ended(start, ticket, result);
+        }
+        let Some((other, mut racer, rival)) = self.second(&start) else {
+            let result = first.await;
+            return ended(start, ticket, result);
+        };
+        let mut second = Box::pin(attempt(&world, &rival, &other, &request, wanted, &mut racer));
+        let one = tokio::select! {
+            biased;
+            result = &mut first => Side::First(result),
+            result = &mut second => Side::Second(result),
+        };
+        // Who loses is booked at once: what it failed with may close a key, or a breaker, that others wait for.
+        match one {
+            Side::First(Ok(answer)) => {
+                drop((first, second));
+                self.raced(&other, racer, None);
+                ended(start, ticket, Ok(answer))
             }
-            Raced::Second(failure, other, racer, result) => {
-                self.raced(&start, ticket, failure);
+            Side::Second(Ok(answer)) => {
+                drop((first, second));
+                self.raced(&start, ticket, None);
+                ended(other, racer, Ok(answer))
+            }
+            Side::First(Err(failure)) => {
+                drop(first);
+                self.raced(&start, ticket, Some(failure));
+                let result = second.await;
                 ended(other, racer, result)
+            }
+            Side::Second(Err(failure)) => {
+                drop(second);
+                self.raced(&other, racer, Some(failure));
+                let result = first.await;
+                ended(start, ticket, result)
             }
         }
     }
@@ -259,12 +267,17 @@ impl Run {
 
     /// Books an attempt that failed, or was left, while another one goes on.
     fn raced(&mut self, start: &Start, ticket: Ticket, failure: Option<Failure>) {
-        let verdict = self.machine.raced(failure.as_ref());
+        let renewed = failure.as_ref().is_some_and(|failure| {
+            failure.class == FailureClass::Authentication
+                && self.world.renew(start.key, ticket.notes.key.as_deref())
+        });
+        let verdict = self.machine.raced(start, failure.as_ref());
         match failure {
             Some(failure) => {
-                let closed = ticket.failed(&failure, false);
+                let closed = ticket.failed(&failure, renewed);
                 self.enter(start.index, closed, Outcome::Failed(failure), &verdict, true);
             }
+            None if mutant::on(Mutant::LoserUnbooked) => drop(ticket.left()),
             None => {
                 let closed = ticket.left();
                 self.enter(start.index, closed, Outcome::Cancelled, &verdict, true);
@@ -419,38 +432,10 @@ impl Drop for Run {
     }
 }
 
-/// Which of two attempts counts.
+/// Which of two attempts came to something first, and to what.
 enum Side {
-    First,
-    Second,
-}
-
-/// The first of two attempts to answer; one that fails leaves the race to the other. What counts, and the failure of the
-/// one that does not.
-async fn duel<T>(
-    mut first: Pin<&mut impl Future<Output = Result<T, Failure>>>,
-    mut second: Pin<&mut impl Future<Output = Result<T, Failure>>>,
-) -> (Side, Result<T, Failure>, Option<Failure>) {
-    tokio::select! {
-        biased;
-        result = &mut first => match result {
-            Ok(answer) => (Side::First, Ok(answer), None),
-            Err(failure) => (Side::Second, second.await, Some(failure)),
-        },
-        result = &mut second => match result {
-            Ok(answer) => (Side::Second, Ok(answer), None),
-            Err(failure) => (Side::First, first.await, Some(failure)),
-        },
-    }
-}
-
-enum Raced {
-    /// There was no other.
     First(Result<Answer, Failure>),
-    /// The first counts; the other failed, or was left.
-    Both(Result<Answer, Failure>, Option<Failure>, Start, Ticket),
-    /// The other counts; the first failed, or was left.
-    Second(Option<Failure>, Start, Ticket, Result<Answer, Failure>),
+    Second(Result<Answer, Failure>),
 }
 
 fn ended(start: Start, ticket: Ticket, result: Result<Answer, Failure>) -> Result<Answered, Box<Failed>> {

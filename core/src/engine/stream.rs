@@ -10,6 +10,7 @@ use super::run::{Answered, Run};
 use super::ticket::Ticket;
 use crate::config::StreamRecovery;
 use crate::error::{Error, Result};
+use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::types::{
     Completion, Failure, FailureClass, FinishReason, Next, Phase, Reply, Span, StreamEvent, Usage, What,
@@ -105,6 +106,9 @@ impl ChatStream {
                     let event = events.pop_front().map(Ok).or_else(|| error.take().map(Err));
                     if let Some(Ok(StreamEvent::Finish { reply })) = &event {
                         self.reply = Some(reply.clone());
+                        if mutant::on(Mutant::LastEventTwice) {
+                            events.push_back(StreamEvent::Finish { reply: reply.clone() });
+                        }
                     }
                     return Poll::Ready(event);
                 }
@@ -248,6 +252,7 @@ impl Running {
             completion.usage = completion.usage.plus(&usage);
         }
         let error = match run.reply(&start, ticket, completion, spans) {
+            Ok(_) if mutant::on(Mutant::NoLastEvent) => None,
             Ok(reply) => {
                 events.push_back(StreamEvent::Finish {
                     reply: Box::new(reply),

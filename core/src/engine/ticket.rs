@@ -8,6 +8,7 @@ use crate::budget::{Fate, Quote};
 use crate::catalog::Model;
 use crate::dialect::common::request_id;
 use crate::dialect::rate_limits;
+use crate::mutant::{self, Mutant};
 use crate::policy::{Ended, Permit, Start};
 use crate::types::{Billing, CostRange, EndpointId, Failure, FailureClass, Moment, Next, Usage, What};
 
@@ -158,7 +159,11 @@ impl Ticket {
     }
 
     fn leave(&mut self) -> Closed {
-        let head = self.notes.status.is_some();
+        // What is left with an error in its head was refused, and not begun.
+        let head = self
+            .notes
+            .status
+            .is_some_and(|status| (200..300).contains(&status));
         let stream = self.stream;
         self.close(Fate::Left { head, stream }, Ended::Left)
     }
@@ -181,7 +186,7 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if self.permit.is_none() {
+        if self.permit.is_none() || mutant::on(Mutant::PermitLeaks) {
             return;
         }
         let closed = self.leave();

@@ -13,6 +13,7 @@ use crate::config::{Config, did_you_mean};
 use crate::error::Error;
 use crate::health::{Health, HealthSettings};
 use crate::limits::{Limits, RetryBudget};
+use crate::mutant::{self, Mutant};
 use crate::policy::{Admission, Asked, HedgeBudget, PlannedTarget};
 use crate::routing;
 use crate::transport::{KeepWarm, Standby, Transport};
@@ -92,10 +93,13 @@ impl World {
     /// The number of a request that begins, from 1, and a seed of its own.
     pub(super) fn number(&self) -> (u64, u64) {
         let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
-        let seed = self.seed.map_or_else(
-            || fastrand::u64(..),
-            |seed| seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
-        );
+        let seed = self
+            .seed
+            .filter(|_| !mutant::on(Mutant::JitterUnseeded))
+            .map_or_else(
+                || fastrand::u64(..),
+                |seed| seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            );
         (number, seed)
     }
 
@@ -169,6 +173,11 @@ impl World {
 
     /// A key, read once and kept; None for a provider that has none.
     pub(crate) fn key(&self, id: KeyId) -> Option<Result<Arc<Key>, String>> {
+        let id = if mutant::on(Mutant::OneKeyForAll) {
+            KeyId::default()
+        } else {
+            id
+        };
         self.providers.get(id.provider)?.pool.key(id.key)
     }
 

@@ -15,6 +15,7 @@ use super::settings::HealthSettings;
 use super::state::{Standing, State};
 use super::turn::{Bar, Cause, Move, Turn};
 use super::window::{Window, reaches};
+use crate::mutant::{self, Mutant};
 use crate::types::{FailureClass, Moment};
 
 const STARTS: usize = 0;
@@ -203,6 +204,10 @@ impl Breaker {
             Stage::Closed => Ok(Standing::Healthy),
             Stage::Degraded { .. } if self.state(settings, now) == State::Closed => Ok(Standing::Healthy),
             Stage::Degraded { .. } => Ok(Standing::Degraded),
+            Stage::Open { .. } | Stage::HalfOpen { .. } if mutant::on(Mutant::BreakerIgnored) => {
+                Ok(Standing::Healthy)
+            }
+            Stage::HalfOpen { .. } if mutant::on(Mutant::ProbesUncounted) => Ok(Standing::Probing),
             Stage::Open { until, spent } if until > now => Err(Bar::Open { until, spent }),
             Stage::HalfOpen { permit: Some(until) } if until > now => Err(Bar::Permit { until }),
             Stage::Open { .. } | Stage::HalfOpen { .. } => Ok(Standing::Probing),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::mutant::{self, Mutant};
 use crate::types::{Failure, FailureClass, GroupId, KeyId, Moment, TargetId};
 
 /// How long a rate-limited account rests when the vendor named no time.
@@ -149,6 +150,7 @@ impl Gates {
             FailureClass::QuotaExhausted => {
                 close(&mut self.accounts, account, Gate::of(failure, rested));
             }
+            FailureClass::Authentication if mutant::on(Mutant::RefusedKeyKept) => {}
             FailureClass::Authentication => {
                 close(&mut self.keys, key, Gate::of(failure, None));
             }
@@ -163,7 +165,7 @@ impl Gates {
     /// Closes `target` for the account of `key` until then, whatever the failure's class. True when it was not closed
     /// for as long already.
     pub(super) fn limit(&mut self, target: TargetId, key: KeyId, failure: &Failure, until: Moment) -> bool {
-        let gate = Gate::of(failure, Some(until));
+        let gate = Gate::of(failure, Some(until).filter(|_| !mutant::on(Mutant::GateForGood)));
         let account = self.account(key);
         close(&mut self.limits, (account, target), gate)
     }

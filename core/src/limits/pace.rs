@@ -8,6 +8,7 @@ use super::bucket::{Bucket, burst};
 use super::cubic::Cubic;
 use super::meter::Meter;
 use super::spill::Ramp;
+use crate::mutant::{self, Mutant};
 use crate::types::{Estimate, Moment, RateTold, RateUnit, Rates, Usage};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -96,6 +97,9 @@ impl Pace {
         spill: bool,
         now: Moment,
     ) -> Option<(Moment, BlockedBy)> {
+        if mutant::on(Mutant::PaceForgotten) {
+            return None;
+        }
         let (cubic, ramp) = self.in_force(now);
         let buckets = self.buckets.iter();
         let paced = buckets

@@ -10,6 +10,7 @@ use super::pace::Pace;
 use super::{
     Blocked, BlockedBy, Gate, Gates, Headroom, KeyId, KeySpec, LimitChange, Settled, Slot, Take, TargetId,
 };
+use crate::mutant::{self, Mutant};
 use crate::types::{Failure, FailureClass, GroupId, Moment, RateTold, Rates};
 
 /// Longest time that a target which is too busy is left alone, whatever it asks: longer waits are quotas.
@@ -255,6 +256,9 @@ impl Limits {
     /// The slot's request failed: closes what its class closes, slows what was too fast. The slot still has to be settled.
     pub fn failed(&mut self, slot: &Slot, failure: &Failure, now: Moment) {
         self.failed.insert(slot.id);
+        if mutant::on(Mutant::WaitForgotten) && failure.class == FailureClass::RateLimited {
+            return;
+        }
         let too_fast = says_too_fast(failure);
         let too_many_at_once = says_too_many_at_once(failure);
         let next = self.next;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::bucket::Bucket;
+use crate::mutant::{self, Mutant};
 use crate::types::Moment;
 
 /// The pace doubles this often.
@@ -62,6 +63,9 @@ impl Ramp {
     /// When a request may be sent; None: now.
     pub(super) fn fits_at(&self, spill: bool, limit: Option<u64>, now: Moment) -> Option<Moment> {
         let pace = self.pace(now);
+        if mutant::on(Mutant::SpillAtOnce) {
+            return None;
+        }
         if !(spill || self.forced) || limit.is_none_or(|limit| pace >= limit) {
             return None;
         }

@@ -6,6 +6,7 @@ use super::step::{Ending, Limits, Rules, Start, Step, Verdict};
 use super::table::{Again, GoOn, Row, row};
 use crate::budget::Quote;
 use crate::limits::{Draw, Take};
+use crate::mutant::{self, Mutant};
 use crate::types::{Failure, FailureClass, KeyId, Moment, Next, Phase, Sent};
 
 /// When a place is asked for again that no time is known for.
@@ -64,6 +65,8 @@ pub struct Machine {
     paid: bool,
     /// Content had reached the caller before the last failure.
     delivered: bool,
+    /// An attempt that was raced failed in a way that ends requests: the other one is the last.
+    last: bool,
 }
 
 impl Machine {
@@ -86,6 +89,7 @@ impl Machine {
             waiting: None,
             paid: false,
             delivered: false,
+            last: false,
         }
     }
 
@@ -106,7 +110,9 @@ impl Machine {
         match self.cursor {
             Cursor::Over(ending) => Step::Finish(ending),
             _ if now >= self.deadline => self.finish(Ending::DeadlineExceeded),
-            _ if self.sent >= self.rules.max_attempts => self.finish(Ending::AttemptsExhausted),
+            _ if self.sent >= self.rules.max_attempts && !mutant::on(Mutant::AttemptsUncounted) => {
+                self.finish(Ending::AttemptsExhausted)
+            }
             Cursor::Again(_, comeback) if comeback.at > now => Step::Wait(comeback.at),
             Cursor::Again(index, comeback) => self.call_again(index, comeback, now, admission),
             Cursor::Target(index) => match self.ask(index, None, false, now, admission) {
@@ -211,7 +217,10 @@ impl Machine {
     /// The timers of an attempt that begins now.
     pub(super) fn limits(&self, index: usize, now: Moment) -> Limits {
         let timeouts = &self.rules.timeouts;
-        let left = self.deadline - now;
+        let mut left = self.deadline - now;
+        if mutant::on(Mutant::DeadlineForgotten) {
+            left += Duration::from_secs(60);
+        }
         let others = self.states.iter().enumerate();
         let later = others
             .filter(|(other, state)| *other != index && !state.seen)
@@ -274,7 +283,7 @@ impl Machine {
     /// Whether a wait until then is within what the route allows, or why not.
     fn too_long(&self, comeback: &Comeback, now: Moment) -> Option<&'static str> {
         let waited = comeback.at - self.waiting.unwrap_or(now);
-        if comeback.asked && waited > self.rules.rate_limit_wait {
+        if comeback.asked && waited > self.rules.rate_limit_wait && !mutant::on(Mutant::WaitUnbounded) {
             Some("nothing else is left, and the wait is longer than `rate_limit_wait`")
         } else if comeback.at >= self.deadline {
             Some("nothing else is left, and the wait does not fit the deadline")
@@ -352,6 +361,10 @@ impl Machine {
         if failure.phase != Phase::Encode {
             self.sent = self.sent.saturating_add(1);
         }
+        if self.last {
+            self.delivered |= delivered;
+            return self.stop("what it raced was told that no target would answer it");
+        }
         let row = row(failure.class);
         if delivered {
             self.delivered = true;
@@ -385,10 +398,12 @@ impl Machine {
     }
 
     /// Another attempt of the request is under way, and this one failed or was left for it.
-    pub fn raced(&mut self, failure: Option<&Failure>) -> Verdict {
+    pub fn raced(&mut self, start: &Start, failure: Option<&Failure>) -> Verdict {
         if failure.is_none_or(|failure| failure.phase != Phase::Encode) {
             self.sent = self.sent.saturating_add(1);
         }
+        // What no other target would answer differently ends the request, unless the attempt under way answers it.
+        self.last |= failure.is_some_and(|failure| !self.may_go_on(failure.class, start.index));
         match failure {
             Some(_) => Verdict::new(Next::NextTarget, "the attempt that raced it goes on"),
             None => Verdict::new(Next::Finish, "the attempt that raced it was faster"),
@@ -511,6 +526,8 @@ impl Machine {
     fn may_go_on(&mut self, class: FailureClass, index: usize) -> bool {
         match row(class).go_on {
             GoOn::Yes => true,
+            GoOn::No if mutant::on(Mutant::InvalidGoesOn) => true,
+            GoOn::OptIn if mutant::on(Mutant::RefusedKeyGoesOn) => true,
             GoOn::No => false,
             GoOn::OptIn => self.rules.failover_on.contains(&class),
             GoOn::LargerWindow => {
