@@ -130,10 +130,7 @@ mod tests {
         }
         drop(listener);
         let first = feed.take().unwrap();
-        assert_eq!(
-            (numbers(&first), first.dropped),
-            ((0..BATCH as u64).collect(), 0)
-        );
+        assert_eq!((numbers(&first), first.dropped), ((0..BATCH as u64).collect(), 0));
         assert_eq!(
             numbers(&feed.take().unwrap()),
             (BATCH as u64..100).collect::<Vec<_>>()

@@ -6,8 +6,7 @@ use pyo3::prelude::*;
 use crate::convert::{Reduced, picklable, quoted, to_dict};
 use crate::reply::Reply;
 
-/// What a stream gives: a piece of text, reasoning, a refusal or a tool call; word that another target answers; or
-/// the end.
+/// What a stream gives: a piece of text, reasoning, a refusal or a tool call; another target's turn; or the end.
 #[pyclass(frozen, module = "hotspare")]
 pub(crate) struct StreamEvent(Body);
 
@@ -112,15 +111,14 @@ impl StreamEvent {
         self.finished().cloned().map(Reply::new)
     }
 
-    /// The target that answers from the start, of a `restart`; that goes on where the text broke off, of a `continue`;
-    /// that answered, of the last event.
+    /// The target that takes over, of a `restart` or `continue`; the one that answered, of the last event.
     #[getter]
     fn target(&self) -> Option<&str> {
         match &self.0 {
             Body::Finish(reply) => Some(&reply.target),
-            Body::Piece(
-                types::StreamEvent::Restart { target } | types::StreamEvent::Continue { target },
-            ) => Some(target),
+            Body::Piece(types::StreamEvent::Restart { target } | types::StreamEvent::Continue { target }) => {
+                Some(target)
+            }
             Body::Piece(_) => None,
         }
     }
