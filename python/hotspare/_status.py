@@ -64,7 +64,7 @@ class TargetStatus(Record):
     state: BreakerState
     """The worse of the target's own breaker and its endpoint's."""
     why: str
-    """Why, in a few words; "" while closed."""
+    """Why, in a few words."""
     since: float
     """Seconds it has been so."""
     next_probe: float | None
