@@ -77,7 +77,7 @@ fn told(explanation: &Explanation) -> String {
                 place,
                 target.target.clone(),
                 cost(target.cost),
-                target.key.clone().unwrap_or_else(|| "no key".to_owned()),
+                target.key.clone().unwrap_or_else(|| "-".to_owned()),
                 why(target),
             ]
         })
