@@ -71,7 +71,7 @@ class Controlled:
         It runs on a thread of its own (with asyncio: hand over with ``loop.call_soon_threadsafe``), one event after the
         other, and no call ever waits for it: when it is too slow for long, the oldest events are dropped, which
         an ``events_dropped`` event tells. What it raises goes to ``sys.unraisablehook``. In the child of a fork it is
-        called with the events of the child.
+        called with the events of the child. A callback that holds the client keeps it until it is closed.
         """
         native = self._alive()
         if not callable(callback):
