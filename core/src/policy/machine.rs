@@ -5,6 +5,7 @@ use super::backoff::full_jitter;
 use super::step::{Ending, Limits, Rules, Start, Step, Verdict};
 use super::table::{Again, GoOn, Row, row};
 use crate::budget::Quote;
+use crate::health::State;
 use crate::limits::{Draw, Take};
 use crate::types::{Failure, FailureClass, KeyId, Moment, Next, Phase, Sent};
 
@@ -466,11 +467,17 @@ impl Machine {
             || (start.key, failure.retry_after.unwrap_or_default()),
             |(key, until)| (key, until - now),
         );
+        let at = now + wait.max(asked);
+        // What its breaker would refuse then is not waited for.
+        let shut = admission.health.peek(start.target, self.plan.len() == 1, at);
+        if shut.is_err_and(|shut| matches!(shut.state, State::Open | State::ForcedOpen)) {
+            return;
+        }
         if let Some(state) = self.states.get_mut(start.index)
             && !state.came_back
         {
             state.comeback = Some(Comeback {
-                at: now + wait.max(asked),
+                at,
                 key: Some(key),
                 asked: limited || !asked.is_zero(),
                 retry: true,
