@@ -406,7 +406,7 @@ impl Machine {
         renewed: bool,
         admission: &mut Admission,
     ) -> Option<Verdict> {
-        let room = self.has_room();
+        let room = self.has_room() && now < self.deadline;
         let cost = self.cost(start.index);
         let route = self.rules.route;
         let alone = self.plan.len() == 1;
@@ -550,6 +550,10 @@ impl Machine {
     /// that may be called again soonest, else the end.
     fn go_on(&mut self, now: Moment, why: &'static str) -> Verdict {
         let or = |default| if why.is_empty() { default } else { why };
+        if now >= self.deadline {
+            self.cursor = Cursor::Over(self.ended(Ending::DeadlineExceeded));
+            return Verdict::new(Next::Finish, "the deadline has passed");
+        }
         if let Some(index) = self.unseen() {
             self.cursor = Cursor::Target(index);
             return Verdict::new(Next::NextTarget, or("the next target of the plan"));
