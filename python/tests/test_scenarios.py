@@ -42,12 +42,13 @@ class Heard:
     def __init__(self, stream: hotspare.Stream | hotspare.AsyncStream) -> None:
         self.stream = stream
         self.text = ""
+        self.target: str | None = None
         self.counts: Counter[str] = Counter()
 
     def hear(self, event: hotspare.StreamEvent) -> None:
         self.counts[event.type] += 1
         if event.type in ("restart", "continue"):
-            assert event.target == self.stream.target
+            self.target = event.target
         if event.type == "restart":
             self.text = ""
         self.text += event.text
@@ -63,6 +64,7 @@ class Heard:
         reply = self.stream.reply
         assert reply is not None
         assert reply.text == self.text, "the events add up to the reply"
+        assert self.target in (None, reply.target), "the last to take over is the one that answered"
         return self.came(reply)
 
 
