@@ -369,7 +369,7 @@ def check_provider(wanted: Json, journal: list[Json]) -> None:
     for name, found in (("requests", entries), ("disconnected", left)):
         if name in wanted:
             count = wanted[name]
-            least, most = count if isinstance(count, list) else (count, count)
+            least, most = cast(list[int], count) if isinstance(count, list) else (count, count)
             assert least <= len(found) <= most, name
     if "at_once" in wanted:
         assert max(under_way(entries, entry["at_ms"]) for entry in entries) == wanted["at_once"]
