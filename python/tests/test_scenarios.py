@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +25,47 @@ RESULTS: dict[str, dict[str, str]] = {}
 GRACE = 3.0
 
 Json = dict[str, Any]
-Came = hotspare.Reply | hotspare.HotspareError | None
+
+
+@dataclass
+class Came:
+    """What a call came to; `ended` is None when it was cancelled."""
+
+    ended: hotspare.Reply | hotspare.HotspareError | None
+    restarts: int = 0
+    continues: int = 0
+
+
+class Heard:
+    """What a stream's events said."""
+
+    def __init__(self, stream: hotspare.Stream | hotspare.AsyncStream) -> None:
+        self.stream = stream
+        self.text = ""
+        self.target: str | None = None
+        self.counts: Counter[str] = Counter()
+
+    def hear(self, event: hotspare.StreamEvent) -> None:
+        self.counts[event.type] += 1
+        if event.type in ("restart", "continue"):
+            self.target = event.target
+        if event.type == "restart":
+            self.text = ""
+        self.text += event.text
+
+    def came(self, ended: hotspare.Reply | hotspare.HotspareError | None) -> Came:
+        return Came(ended, self.counts["restart"], self.counts["continue"])
+
+    def interrupted(self, error: hotspare.StreamInterrupted) -> Came:
+        assert error.partial.text == self.text, "the partial is what was delivered"
+        return self.came(error)
+
+    def finished(self) -> Came:
+        reply = self.stream.reply
+        assert reply is not None
+        assert reply.text == self.text, "the events add up to the reply"
+        assert self.target in (None, reply.target), "the last to take over is the one that answered"
+        return self.came(reply)
 
 
 def cases() -> list[Any]:
@@ -62,34 +105,46 @@ def test_incident_has_its_shape(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "mode", "way"), cases())
-def test_scenario(name: str, mode: str, way: str) -> None:
+def test_scenario(name: str, mode: str, way: str, tmp_path: Path) -> None:
     cell = RESULTS.setdefault(name, {})
     cell[f"{mode} {way}"] = "failed"
-    run(SCENARIOS[name], mode, way)
+    run(SCENARIOS[name], mode, way, tmp_path)
     cell[f"{mode} {way}"] = "ok"
 
 
-def run(scenario: Json, mode: str, way: str) -> None:
+def run(scenario: Json, mode: str, way: str, folder: Path) -> None:
+    write(scenario.get("files", {}), folder)
     with Simulator(scenario["script"]) as simulator:
-        config = with_urls(scenario["config"], simulator.url)
+        config = placed(scenario["config"], simulator.url, folder)
         if way == "sync":
-            with hotspare.Client(config) as client:
-                for call in scenario["calls"]:
-                    time.sleep(call.get("after", 0))
-                    check(call, mode, lambda call=call: sync_call(client, call, mode))
+            sync_calls(config, scenario["calls"], mode, folder)
         else:
-            asyncio.run(async_calls(config, scenario["calls"], mode))
+            asyncio.run(async_calls(config, scenario["calls"], mode, folder))
         check_server(scenario.get("server", {}), simulator)
 
 
-def with_urls(value: Any, url: Callable[[str], str]) -> Any:
+def write(files: Mapping[str, str], folder: Path) -> None:
+    for name, content in files.items():
+        (folder / name).write_text(content)
+
+
+def placed(value: Any, url: Callable[[str], str], folder: Path) -> Any:
     if isinstance(value, str):
+        if value.startswith("file:$"):
+            return f"file:{folder / value.removeprefix('file:$')}"
         return url(value[1:]) if value.startswith("$") else value
     if isinstance(value, list):
-        return [with_urls(one, url) for one in cast(list[Any], value)]
+        return [placed(one, url, folder) for one in cast(list[Any], value)]
     if isinstance(value, dict):
-        return {name: with_urls(one, url) for name, one in cast(Json, value).items()}
+        return {name: placed(one, url, folder) for name, one in cast(Json, value).items()}
     return value
+
+
+def prepare(call: Json, client: hotspare.Client | hotspare.AsyncClient, folder: Path) -> None:
+    write(call.get("files", {}), folder)
+    for name, act in (("hold", "hold"), ("keep_closed", "force_closed"), ("release", "release")):
+        if name in call:
+            getattr(client, act)(call[name])
 
 
 def arguments(call: Json) -> tuple[Any, Json]:
@@ -97,31 +152,49 @@ def arguments(call: Json) -> tuple[Any, Json]:
     return request.pop("messages"), request
 
 
-def check(call: Json, mode: str, make: Callable[[], Came]) -> None:
-    began = time.monotonic()
-    came = make()
-    compare(came, call, mode, time.monotonic() - began)
+def sync_calls(config: Json, calls: list[Json], mode: str, folder: Path) -> None:
+    with hotspare.Client(config) as client:
+        for call in calls:
+            time.sleep(call.get("after", 0))
+            prepare(call, client, folder)
+            for _ in range(call.get("repeat", 1)):
+                for came, took in sync_at_once(client, call, mode):
+                    compare(came, call, mode, took)
+            check_status(call, client)
+
+
+def sync_at_once(client: hotspare.Client, call: Json, mode: str) -> list[tuple[Came, float]]:
+    def timed() -> tuple[Came, float]:
+        began = time.monotonic()
+        return sync_call(client, call, mode), time.monotonic() - began
+
+    count = call.get("concurrent", 1)
+    if count == 1:
+        # In the main thread, which is the one that Ctrl-C reaches.
+        return [timed()]
+    with ThreadPoolExecutor(count) as threads:
+        return [future.result() for future in [threads.submit(timed) for _ in range(count)]]
 
 
 def sync_call(client: hotspare.Client, call: Json, mode: str) -> Came:
     messages, options = arguments(call)
     cancel_after = call.get("cancel_after")
     if cancel_after is not None:
-        return sync_cancelled(client, messages, options, mode, cancel_after)
+        sync_cancelled(client, messages, options, mode, cancel_after)
+        return Came(None)
     try:
         if mode == "chat":
-            return client.chat(messages, **options)
-        text = ""
+            return Came(client.chat(messages, **options))
         with client.stream(messages, **options) as stream:
+            heard = Heard(stream)
             try:
                 for event in stream:
-                    text += event.text
+                    heard.hear(event)
             except hotspare.StreamInterrupted as error:
-                assert error.partial.text == text, "the partial is what was delivered"
-                return error
-        return finished(stream.reply, text)
+                return heard.interrupted(error)
+        return heard.finished()
     except hotspare.HotspareError as error:
-        return error
+        return Came(error)
 
 
 def sync_cancelled(client: hotspare.Client, messages: Any, options: Json, mode: str, after: float) -> None:
@@ -143,44 +216,46 @@ def sync_cancelled(client: hotspare.Client, messages: Any, options: Json, mode: 
         timer.cancel()
 
 
-async def async_calls(config: Json, calls: list[Json], mode: str) -> None:
+async def async_calls(config: Json, calls: list[Json], mode: str, folder: Path) -> None:
     async with hotspare.AsyncClient(config) as client:
         for call in calls:
             await asyncio.sleep(call.get("after", 0))
-            began = time.monotonic()
-            made = async_call(client, call, mode)
-            if "cancel_after" in call:
-                try:
-                    came = await asyncio.wait_for(made, call["cancel_after"])
-                except asyncio.TimeoutError:
-                    came = None
-            else:
-                came = await made
-            compare(came, call, mode, time.monotonic() - began)
+            prepare(call, client, folder)
+            for _ in range(call.get("repeat", 1)):
+                at_once = [async_timed(client, call, mode) for _ in range(call.get("concurrent", 1))]
+                for came, took in await asyncio.gather(*at_once):
+                    compare(came, call, mode, took)
+            check_status(call, client)
+
+
+async def async_timed(client: hotspare.AsyncClient, call: Json, mode: str) -> tuple[Came, float]:
+    began = time.monotonic()
+    made = async_call(client, call, mode)
+    if "cancel_after" in call:
+        try:
+            came = await asyncio.wait_for(made, call["cancel_after"])
+        except asyncio.TimeoutError:
+            came = Came(None)
+    else:
+        came = await made
+    return came, time.monotonic() - began
 
 
 async def async_call(client: hotspare.AsyncClient, call: Json, mode: str) -> Came:
     messages, options = arguments(call)
     try:
         if mode == "chat":
-            return await client.chat(messages, **options)
-        text = ""
+            return Came(await client.chat(messages, **options))
         async with client.stream(messages, **options) as stream:
+            heard = Heard(stream)
             try:
                 async for event in stream:
-                    text += event.text
+                    heard.hear(event)
             except hotspare.StreamInterrupted as error:
-                assert error.partial.text == text, "the partial is what was delivered"
-                return error
-        return finished(stream.reply, text)
+                return heard.interrupted(error)
+        return heard.finished()
     except hotspare.HotspareError as error:
-        return error
-
-
-def finished(reply: hotspare.Reply | None, text: str) -> hotspare.Reply:
-    assert reply is not None
-    assert reply.text == text, "the events add up to the reply"
-    return reply
+        return Came(error)
 
 
 def compare(came: Came, call: Json, mode: str, took: float) -> None:
@@ -188,27 +263,44 @@ def compare(came: Came, call: Json, mode: str, took: float) -> None:
     if "elapsed" in expect:
         least, most = expect["elapsed"]
         assert least - 0.002 <= took <= most + GRACE
-    if expect.get("cancelled"):
-        assert came is None
-        return
-    if "error" in expect:
-        assert isinstance(came, hotspare.HotspareError), f"answered: {came!r}"
-        compare_error(came, expect["error"])
-        compare_trail(came.trail, expect)
-        return
-    if isinstance(came, hotspare.HotspareError):
-        raise came
-    assert came is not None
-    for name in ("text", "reasoning", "refusal", "target"):
+    for name in ("restarts", "continues"):
         if name in expect:
             assert getattr(came, name) == expect[name]
+    ended = came.ended
+    if expect.get("cancelled"):
+        assert ended is None
+        return
+    assert ended is not None
+    if "error" in expect:
+        assert isinstance(ended, hotspare.HotspareError), f"answered: {ended!r}"
+        compare_error(ended, expect["error"])
+    elif isinstance(ended, hotspare.HotspareError):
+        raise ended
+    else:
+        compare_reply(ended, expect)
+    if "cost" in expect:
+        compare_cost(ended, expect["cost"])
+    compare_trail(ended.trail, expect)
+
+
+def compare_reply(reply: hotspare.Reply, expect: Json) -> None:
+    for name in ("text", "reasoning", "refusal", "target"):
+        if name in expect:
+            assert getattr(reply, name) == expect[name]
     if "finish" in expect:
-        assert came.finish_reason == expect["finish"]
+        assert reply.finish_reason == expect["finish"]
     if "tool_calls" in expect:
-        assert [{"name": one.name, "arguments": one.arguments} for one in came.tool_calls] == expect["tool_calls"]
+        assert [{"name": one.name, "arguments": one.arguments} for one in reply.tool_calls] == expect["tool_calls"]
+    if "spans" in expect:
+        assert [[one.target, reply.text[one.start : one.end]] for one in reply.spans] == expect["spans"]
     for name, count in expect.get("usage", {}).items():
-        assert getattr(came.usage, name) == count
-    compare_trail(came.trail, expect)
+        assert getattr(reply.usage, name) == count
+
+
+def compare_cost(found: hotspare.Reply | hotspare.HotspareError | hotspare.Attempt, expect: list[float | None]) -> None:
+    # Sums of decimal fractions are not exact; a token costs more than this.
+    for cost, wanted in zip((found.cost_min_usd, found.cost_max_usd), expect, strict=True):
+        assert cost == (None if wanted is None else pytest.approx(wanted, abs=1e-9))
 
 
 KINDS: dict[str, type[hotspare.HotspareError]] = {
@@ -247,6 +339,25 @@ def compare_trail(trail: Any, expect: Json) -> None:
             assert attempt.next == wanted["next"]
         if "wait" in wanted:
             assert wanted["wait"][0] <= attempt.wait <= wanted["wait"][1]
+        if "billing" in wanted:
+            assert attempt.billing == wanted["billing"]
+        if "cost" in wanted:
+            compare_cost(attempt, wanted["cost"])
+
+
+def check_status(call: Json, client: hotspare.Client | hotspare.AsyncClient) -> None:
+    if "status" not in call:
+        return
+    found = {one.target: one for one in client.status().targets}
+    for name, wanted in call["status"].items():
+        assert found[name].state == wanted.get("state", found[name].state)
+        if "next_probe" in wanted:
+            least, most = wanted["next_probe"]
+            next_probe = found[name].next_probe
+            assert next_probe is not None
+            assert least - GRACE <= next_probe <= most
+        if "concurrency" in wanted:
+            assert found[name].concurrency == wanted["concurrency"]
 
 
 def check_server(expect: Json, simulator: Simulator) -> None:
@@ -255,15 +366,38 @@ def check_server(expect: Json, simulator: Simulator) -> None:
     while True:
         try:
             for provider, wanted in expect.items():
-                journal = simulator.journal()
-                entries = [entry for entry in journal if entry["provider"] == provider and entry["chat"]]
-                if "requests" in wanted:
-                    assert len(entries) == wanted["requests"]
-                if "disconnected" in wanted:
-                    left = [entry for entry in entries if entry["end"] == "client_disconnected"]
-                    assert len(left) == wanted["disconnected"]
+                check_provider(wanted, simulator.journal(provider))
             return
         except AssertionError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
+
+
+def check_provider(wanted: Json, journal: list[Json]) -> None:
+    """Only what may cost money: a free request keeps a connection warm, and no scenario counts on it."""
+    entries = [entry for entry in journal if entry["chat"]]
+    left = [entry for entry in entries if entry["end"] == "client_disconnected"]
+    for name, found in (("requests", entries), ("disconnected", left)):
+        if name in wanted:
+            count = wanted[name]
+            least, most = cast(list[int], count) if isinstance(count, list) else (count, count)
+            assert least <= len(found) <= most, name
+    if "at_once" in wanted:
+        assert max(under_way(entries, entry["at_ms"]) for entry in entries) == wanted["at_once"]
+    if "keys" in wanted:
+        named = {short_hash(key): key for key in wanted["keys"]}
+        used = Counter(named.get(entry["key"], entry["key"]) for entry in entries)
+        assert {**dict.fromkeys(wanted["keys"], 0), **used} == wanted["keys"]
+
+
+def under_way(entries: list[Json], at: int) -> int:
+    return sum(entry["at_ms"] <= at and (entry["ended_ms"] is None or entry["ended_ms"] > at) for entry in entries)
+
+
+def short_hash(key: str) -> str:
+    """A key as the journal shows it: the upper half of its FNV-1a hash."""
+    value = 0xCBF29CE484222325
+    for byte in key.encode():
+        value = (value ^ byte) * 0x100000001B3 % 2**64
+    return f"{value >> 32:08x}"

@@ -111,7 +111,7 @@ impl Limits {
             Some(only) => std::slice::from_ref(only),
             None => ask.keys,
         };
-        let mut best: Option<(f64, f64, KeyId, GroupId)> = None;
+        let mut best: Option<(f64, KeyId, GroupId)> = None;
         let mut blocked: Option<Blocked> = None;
         for key in keys {
             let spent = ask.only.is_none() && ask.spent.contains(key);
@@ -125,18 +125,15 @@ impl Limits {
                 }
                 continue;
             }
-            // As much left: the one used least for its weight. The first of equals.
             #[expect(clippy::cast_precision_loss, reason = "a minute's requests fit 53 bits")]
-            let used = (pace.last_minute(now) + 1) as f64 / member.weight;
-            let score = pace.share(now) * member.weight;
-            let better = best.as_ref().is_none_or(|(top, least, ..)| {
-                score.total_cmp(top).then(least.total_cmp(&used)) == std::cmp::Ordering::Greater
-            });
-            if better {
-                best = Some((score, used, *key, member.group));
+            let used = (pace.last_minute(now) + 1) as f64;
+            let score = used / (member.weight * pace.share(now));
+            // The first of equals.
+            if best.as_ref().is_none_or(|(least, ..)| score < *least) {
+                best = Some((score, *key, member.group));
             }
         }
-        best.map(|(_, _, key, group)| (key, group))
+        best.map(|(_, key, group)| (key, group))
             .ok_or_else(|| blocked.unwrap_or_else(no_key))
     }
 
@@ -179,8 +176,8 @@ impl Limits {
         self.choose(ask, now).map(|(key, _)| key)
     }
 
-    /// Picks the open key with the largest share of its limits left × its weight (of equals the one used least for its
-    /// weight, then the first), and reserves all that the request needs: one request, its tokens, one place.
+    /// Picks the open key that was used least in the last minute for its weight × the share of its limits that is left (the
+    /// first of equals), and reserves all that the request needs: one request, its tokens, one place.
     ///
     /// # Errors
     /// What holds back the key that would be open first.

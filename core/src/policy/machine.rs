@@ -5,6 +5,7 @@ use super::backoff::full_jitter;
 use super::step::{Ending, Limits, Rules, Start, Step, Verdict};
 use super::table::{Again, GoOn, Row, row};
 use crate::budget::Quote;
+use crate::health::State;
 use crate::limits::{Draw, Take};
 use crate::mutant::{self, Mutant};
 use crate::types::{Failure, FailureClass, KeyId, Moment, Next, Phase, Sent};
@@ -420,7 +421,7 @@ impl Machine {
         renewed: bool,
         admission: &mut Admission,
     ) -> Option<Verdict> {
-        let room = self.has_room();
+        let room = self.has_room() && now < self.deadline;
         let cost = self.cost(start.index);
         let route = self.rules.route;
         let alone = self.plan.len() == 1;
@@ -481,11 +482,17 @@ impl Machine {
             || (start.key, failure.retry_after.unwrap_or_default()),
             |(key, until)| (key, until - now),
         );
+        let at = now + wait.max(asked);
+        // What its breaker would refuse then is not waited for.
+        let shut = admission.health.peek(start.target, self.plan.len() == 1, at);
+        if shut.is_err_and(|shut| matches!(shut.state, State::Open | State::ForcedOpen)) {
+            return;
+        }
         if let Some(state) = self.states.get_mut(start.index)
             && !state.came_back
         {
             state.comeback = Some(Comeback {
-                at: now + wait.max(asked),
+                at,
                 key: Some(key),
                 asked: limited || !asked.is_zero(),
                 retry: true,
@@ -560,6 +567,10 @@ impl Machine {
     /// that may be called again soonest, else the end.
     fn go_on(&mut self, now: Moment, why: &'static str) -> Verdict {
         let or = |default| if why.is_empty() { default } else { why };
+        if now >= self.deadline {
+            self.cursor = Cursor::Over(self.ended(Ending::DeadlineExceeded));
+            return Verdict::new(Next::Finish, "the deadline has passed");
+        }
         if let Some(index) = self.unseen() {
             self.cursor = Cursor::Target(index);
             return Verdict::new(Next::NextTarget, or("the next target of the plan"));

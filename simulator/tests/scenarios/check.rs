@@ -1,11 +1,12 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hotspare::types::{Attempt, Completion, Trail};
-use hotspare::{ChatRequest, Client, Error, Reply, StreamEvent};
+use hotspare::Client;
+use hotspare::types::{Attempt, Completion, CostRange, Reply, Trail};
 use hotspare_simulator::JournalEntry;
-use serde_json::json;
 
-use crate::scenario::{Call, Expect, Mode, Scenario};
+use crate::make::{Came, Ended};
+use crate::scenario::{Call, Cost, Expect, Scenario};
 
 /// How much longer than said a call may take in real time: the machine may be busy.
 const GRACE: f64 = 3.0;
@@ -17,101 +18,79 @@ macro_rules! same {
         }
     };
 }
+pub(crate) use same;
 
-/// What a call came to.
-enum Came {
-    Reply(Box<Reply>),
-    Error(Error),
-    Cancelled,
-}
-
-/// Makes the calls in turn and compares.
-pub(crate) async fn calls(
-    scenario: &Scenario,
-    mode: Mode,
-    virtual_time: bool,
-    client: &Client,
-) -> Result<(), String> {
-    for (number, call) in scenario.calls.iter().enumerate() {
-        one(call, mode, virtual_time, client)
-            .await
-            .map_err(|problem| format!("call {number}: {problem}"))?;
-    }
-    Ok(())
-}
-
-#[expect(clippy::disallowed_methods, reason = "a test measures the call from outside")]
-async fn one(call: &Call, mode: Mode, virtual_time: bool, client: &Client) -> Result<(), String> {
-    tokio::time::sleep(Duration::from_secs_f64(call.after)).await;
-    let request = call
-        .request
-        .clone()
-        .unwrap_or_else(|| json!({"messages": "Say hi"}));
-    let request =
-        ChatRequest::from_json(request.to_string().as_bytes()).map_err(|error| error.to_string())?;
-    let expect = call.expect(mode);
-    let began = tokio::time::Instant::now();
-    let made = make(mode, client, request);
-    let came = match call.cancel_after {
-        None => made.await?,
-        Some(after) => match tokio::time::timeout(Duration::from_secs_f64(after), made).await {
-            Ok(came) => came?,
-            Err(_) => Came::Cancelled,
-        },
-    };
-    let took = began.elapsed().as_secs_f64();
+/// Compares what a call came to, and how long that took.
+pub(crate) fn one(came: &Came, took: f64, virtual_time: bool, expect: &Expect) -> Result<(), String> {
     if let Some((least, most)) = expect.elapsed {
         let most = if virtual_time { most } else { most + GRACE };
         if took < least - 0.002 || took > most + 0.002 {
             return Err(format!("it took {took:.3} s, not {least}–{most}"));
         }
     }
-    compare(&came, &expect)
+    same_number("restart events", came.restarts, expect.restarts)?;
+    same_number("continue events", came.continues, expect.continues)?;
+    compare(&came.ended, expect)
 }
 
-async fn make(mode: Mode, client: &Client, request: ChatRequest) -> Result<Came, String> {
-    if mode == Mode::Chat {
-        return Ok(match client.send(request).await {
-            Ok(reply) => Came::Reply(Box::new(reply)),
-            Err(error) => Came::Error(error),
-        });
-    }
-    let mut stream = match client.open(request).await {
-        Ok(stream) => stream,
-        Err(error) => return Ok(Came::Error(error)),
-    };
-    let mut text = String::new();
-    let mut finished = None;
-    while let Some(event) = stream.next().await {
-        match event {
-            Ok(_) if finished.is_some() => return Err("an event came after the last".to_owned()),
-            Ok(StreamEvent::Finish { reply }) => finished = Some(reply),
-            Ok(event) => text.push_str(event.text()),
-            Err(error) => {
-                let partial = error.partial().map_or("", |partial| partial.text.as_str());
-                same!("the partial beside what was delivered", partial, text);
-                if stream.next().await.is_some() {
-                    return Err("an event came after the error".to_owned());
-                }
-                return Ok(Came::Error(error));
-            }
+fn same_number(what: &str, found: usize, expected: Option<usize>) -> Result<(), String> {
+    same!(what, found, expected.unwrap_or(found));
+    Ok(())
+}
+
+/// What the client knows of its targets after a call.
+pub(crate) fn status(call: &Call, virtual_time: bool, client: &Client) -> Result<(), String> {
+    let grace = if virtual_time { 0.0 } else { GRACE };
+    let status = client.status();
+    for (name, wanted) in &call.status {
+        let found = status.targets.iter().find(|target| target.target == *name);
+        let found = found.ok_or_else(|| format!("the status has no {name}"))?;
+        if let Some(state) = &wanted.state {
+            same!(format!("state of {name}"), found.state, *state);
+        }
+        if let Some((least, most)) = wanted.next_probe
+            && found
+                .next_probe
+                .is_none_or(|next| next < least - grace || next > most)
+        {
+            let found = found.next_probe;
+            return Err(format!(
+                "next probe of {name}: expected {least}–{most}, found {found:?}"
+            ));
+        }
+        if wanted.concurrency.is_some() {
+            same!(
+                format!("concurrency of {name}"),
+                found.concurrency,
+                wanted.concurrency
+            );
         }
     }
-    let reply = finished.ok_or("the stream ended without a finish event or an error")?;
-    same!("the events' text beside the reply's", text, reply.completion.text);
-    same!(
-        "stream.reply()",
-        stream.reply().map(Reply::text),
-        Some(reply.text())
-    );
-    Ok(Came::Reply(reply))
+    Ok(())
 }
 
-fn compare(came: &Came, expect: &Expect) -> Result<(), String> {
-    match came {
-        Came::Cancelled if expect.cancelled => Ok(()),
-        Came::Cancelled => Err("it was cancelled".to_owned()),
-        Came::Reply(reply) => {
+fn same_cost(what: &str, found: CostRange, expected: Option<Cost>) -> Result<(), String> {
+    /// Sums of decimal fractions are not exact; a token costs more than this.
+    const CLOSE: f64 = 1e-9;
+    let Some((min, max)) = expected else {
+        return Ok(());
+    };
+    let close = |one: f64, two: f64| (one - two).abs() < CLOSE;
+    let most = match (found.max, max) {
+        (Some(found), Some(expected)) => close(found, expected),
+        (found, expected) => found.is_none() && expected.is_none(),
+    };
+    match close(found.min, min) && most {
+        true => Ok(()),
+        false => Err(format!("cost of {what}: expected {min}–{max:?}, found {found:?}")),
+    }
+}
+
+fn compare(ended: &Ended, expect: &Expect) -> Result<(), String> {
+    match ended {
+        Ended::Cancelled if expect.cancelled => Ok(()),
+        Ended::Cancelled => Err("it was cancelled".to_owned()),
+        Ended::Reply(reply) => {
             if expect.cancelled || expect.error.is_some() {
                 return Err(format!("it was answered by {}: {:?}", reply.target, reply.text()));
             }
@@ -119,9 +98,17 @@ fn compare(came: &Came, expect: &Expect) -> Result<(), String> {
             if let Some(target) = &expect.target {
                 same!("target", reply.target, *target);
             }
+            if let Some(spans) = &expect.spans {
+                same!("spans", spans_of(reply), *spans);
+            }
+            let cost = CostRange {
+                min: reply.cost_min_usd,
+                max: reply.cost_max_usd,
+            };
+            same_cost("the request", cost, expect.cost)?;
             compare_trail(&reply.trail, expect)
         }
-        Came::Error(error) => {
+        Ended::Error(error) => {
             let Some(wanted) = &expect.error else {
                 return Err(format!("it failed: {error}"));
             };
@@ -154,9 +141,19 @@ fn compare(came: &Came, expect: &Expect) -> Result<(), String> {
             {
                 return Err(format!("the message does not name {word:?}: {error}"));
             }
+            same_cost("the request", error.cost(), expect.cost)?;
             compare_trail(error.trail(), expect)
         }
     }
+}
+
+/// Each target's part of the text.
+fn spans_of(reply: &Reply) -> Vec<(String, String)> {
+    let part = |start: usize, end: usize| reply.text().chars().skip(start).take(end - start).collect();
+    let spans = reply.spans.iter();
+    spans
+        .map(|span| (span.target.clone(), part(span.start, span.end)))
+        .collect()
 }
 
 fn compare_completion(found: &Completion, expect: &Expect) -> Result<(), String> {
@@ -223,6 +220,15 @@ fn compare_trail(trail: &Trail, expect: &Expect) -> Result<(), String> {
                 attempt.wait
             ));
         }
+        if let Some(billing) = &wanted.billing {
+            let found = serde_json::to_value(attempt.billing).map_err(|error| error.to_string())?;
+            same!(
+                format!("attempt {number} billing"),
+                found.as_str(),
+                Some(billing.as_str())
+            );
+        }
+        same_cost(&format!("attempt {number}"), attempt.cost(), wanted.cost)?;
     }
     Ok(())
 }
@@ -243,22 +249,68 @@ pub(crate) async fn server(
     result
 }
 
+/// Only what may cost money: a free request keeps a connection warm, and no scenario counts on it.
 fn seen(scenario: &Scenario, journal: &[JournalEntry]) -> Result<(), String> {
     for (provider, wanted) in &scenario.server {
         let mine: Vec<_> = journal
             .iter()
             .filter(|entry| entry.chat && entry.provider == *provider)
             .collect();
-        if let Some(requests) = wanted.requests {
-            same!(format!("requests at {provider}"), mine.len(), requests);
+        if let Some(requests) = wanted.requests
+            && !requests.holds(mine.len())
+        {
+            let found = mine.len();
+            return Err(format!(
+                "requests at {provider}: expected {requests:?}, found {found}"
+            ));
         }
         if let Some(disconnected) = wanted.disconnected {
-            let found = mine
-                .iter()
-                .filter(|entry| serde_json::to_value(entry.end).is_ok_and(|end| end == "client_disconnected"))
-                .count();
-            same!(format!("disconnects at {provider}"), found, disconnected);
+            let left = |entry: &JournalEntry| {
+                serde_json::to_value(entry.end).is_ok_and(|end| end == "client_disconnected")
+            };
+            let found = mine.iter().filter(|entry| left(entry)).count();
+            if !disconnected.holds(found) {
+                return Err(format!(
+                    "disconnects at {provider}: expected {disconnected:?}, found {found}"
+                ));
+            }
+        }
+        if let Some(at_once) = wanted.at_once {
+            same!(
+                format!("requests at once at {provider}"),
+                most_at_once(&mine),
+                at_once
+            );
+        }
+        if let Some(keys) = &wanted.keys {
+            let mut found: BTreeMap<String, usize> = keys.keys().map(|key| (key.clone(), 0)).collect();
+            for entry in &mine {
+                let shown = entry.key.clone().unwrap_or_default();
+                let named = keys.keys().find(|key| short_hash(key) == shown);
+                *found.entry(named.cloned().unwrap_or(shown)).or_default() += 1;
+            }
+            same!(format!("requests by key at {provider}"), found, *keys);
         }
     }
     Ok(())
+}
+
+/// The most requests that were under way together.
+fn most_at_once(entries: &[&JournalEntry]) -> usize {
+    let under_way = |at: u64| {
+        let began = entries.iter().filter(|entry| entry.at_ms <= at);
+        began
+            .filter(|entry| entry.ended_ms.is_none_or(|ended| ended > at))
+            .count()
+    };
+    let counts = entries.iter().map(|entry| under_way(entry.at_ms));
+    counts.max().unwrap_or_default()
+}
+
+/// A key as the journal shows it: the upper half of its FNV-1a hash.
+fn short_hash(key: &str) -> String {
+    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    format!("{:08x}", hash >> 32)
 }

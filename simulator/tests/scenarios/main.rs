@@ -11,6 +11,7 @@
 )]
 
 mod check;
+mod make;
 mod scenario;
 
 use std::collections::BTreeMap;
@@ -51,24 +52,27 @@ fn runtime(way: Way) -> tokio::runtime::Runtime {
     builder.build().expect("a runtime")
 }
 
-async fn run(scenario: &Scenario, mode: Mode, way: Way) -> Result<(), String> {
+async fn run(scenario: &Scenario, mode: Mode, way: Way, folder: &Path) -> Result<(), String> {
     let script =
         Script::from_json(&scenario.script.to_string()).map_err(|error| format!("script: {error}"))?;
+    make::write(&scenario.files, folder)?;
+    let of = (mode, way == Way::Virtual, folder);
     match way {
         Way::Virtual => {
             let transport = Arc::new(SimTransport::new(script));
-            let config = scenario.config(SimTransport::url)?;
+            let config = scenario.config(folder, SimTransport::url)?;
             let client = client(&config, Some(Arc::clone(&transport)))?;
-            check::calls(scenario, mode, way == Way::Virtual, &client).await?;
+            make::calls(scenario, of, &client).await?;
             check::server(scenario, || transport.journal()).await
         }
         Way::Sockets => {
             let mut simulator = Simulator::start(script)
                 .await
                 .map_err(|error| error.to_string())?;
-            let config = scenario.config(|name| simulator.url(name).unwrap_or_default().to_owned())?;
+            let config =
+                scenario.config(folder, |name| simulator.url(name).unwrap_or_default().to_owned())?;
             let client = client(&config, None)?;
-            check::calls(scenario, mode, way == Way::Virtual, &client).await?;
+            make::calls(scenario, of, &client).await?;
             let journal = || -> Vec<JournalEntry> { simulator.journal() };
             let seen = check::server(scenario, journal).await;
             simulator.shutdown().await;
@@ -103,7 +107,8 @@ fn every_scenario() {
         for &mode in &scenario.modes {
             for way in [Way::Virtual, Way::Sockets] {
                 let column = format!("{} {}", mode.name(), way.name());
-                let result = runtime(way).block_on(run(scenario, mode, way));
+                let files = format!("target/scenario-files/{name}-{}-{}", mode.name(), way.name());
+                let result = runtime(way).block_on(run(scenario, mode, way, &root().join(files)));
                 ran += 1;
                 if let Err(problem) = &result {
                     failed.push(format!("{name}, {column}: {problem}"));

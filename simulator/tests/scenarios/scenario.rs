@@ -28,6 +28,9 @@ pub(crate) struct Scenario {
     pub(crate) modes: Vec<Mode>,
     pub(crate) config: Value,
     pub(crate) script: Value,
+    /// Files before the first call, by name.
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, String>,
     pub(crate) calls: Vec<Call>,
     #[serde(default)]
     pub(crate) server: BTreeMap<String, Server>,
@@ -36,8 +39,26 @@ pub(crate) struct Scenario {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Server {
-    pub(crate) requests: Option<usize>,
-    pub(crate) disconnected: Option<usize>,
+    pub(crate) requests: Option<Count>,
+    pub(crate) disconnected: Option<Count>,
+    pub(crate) at_once: Option<usize>,
+    pub(crate) keys: Option<BTreeMap<String, usize>>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Count {
+    Exactly(usize),
+    Between(usize, usize),
+}
+
+impl Count {
+    pub(crate) const fn holds(self, found: usize) -> bool {
+        match self {
+            Self::Exactly(count) => found == count,
+            Self::Between(least, most) => least <= found && found <= most,
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -45,11 +66,26 @@ pub(crate) struct Server {
 pub(crate) struct Call {
     #[serde(default)]
     pub(crate) after: f64,
+    #[serde(default = "one")]
+    pub(crate) repeat: usize,
+    #[serde(default = "one")]
+    pub(crate) concurrent: usize,
+    pub(crate) hold: Option<String>,
+    pub(crate) keep_closed: Option<String>,
+    pub(crate) release: Option<String>,
+    #[serde(default)]
+    pub(crate) files: BTreeMap<String, String>,
     pub(crate) request: Option<Value>,
     pub(crate) cancel_after: Option<f64>,
     expect: Value,
     expect_chat: Option<Value>,
     expect_stream: Option<Value>,
+    #[serde(default)]
+    pub(crate) status: BTreeMap<String, ExpectStatus>,
+}
+
+const fn one() -> usize {
+    1
 }
 
 impl Call {
@@ -83,7 +119,22 @@ pub(crate) struct Expect {
     pub(crate) cancelled: bool,
     pub(crate) error: Option<ExpectError>,
     pub(crate) attempts: Option<Vec<ExpectAttempt>>,
+    pub(crate) restarts: Option<usize>,
+    pub(crate) continues: Option<usize>,
+    pub(crate) spans: Option<Vec<(String, String)>>,
+    pub(crate) cost: Option<Cost>,
     pub(crate) elapsed: Option<(f64, f64)>,
+}
+
+/// US dollars at least and at most; None: nobody knows the most.
+pub(crate) type Cost = (f64, Option<f64>);
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ExpectStatus {
+    pub(crate) state: Option<String>,
+    pub(crate) next_probe: Option<(f64, f64)>,
+    pub(crate) concurrency: Option<u32>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -112,6 +163,8 @@ pub(crate) struct ExpectAttempt {
     pub(crate) status: Option<u16>,
     pub(crate) next: Option<String>,
     pub(crate) wait: Option<(f64, f64)>,
+    pub(crate) billing: Option<String>,
+    pub(crate) cost: Option<Cost>,
 }
 
 impl Scenario {
@@ -132,22 +185,24 @@ impl Scenario {
         all
     }
 
-    /// The config with each `"$name"` replaced by that provider's URL.
-    pub(crate) fn config(&self, url: impl Fn(&str) -> String) -> Result<String, String> {
-        fn replace(value: &mut Value, url: &dyn Fn(&str) -> String) {
+    /// The config with each `"$name"` replaced by that provider's URL, and each `"file:$name"` by that file in `folder`.
+    pub(crate) fn config(&self, folder: &Path, url: impl Fn(&str) -> String) -> Result<String, String> {
+        fn replace(value: &mut Value, folder: &Path, url: &dyn Fn(&str) -> String) {
             match value {
                 Value::String(text) => {
-                    if let Some(name) = text.strip_prefix('$') {
+                    if let Some(name) = text.strip_prefix("file:$") {
+                        *text = format!("file:{}", folder.join(name).display());
+                    } else if let Some(name) = text.strip_prefix('$') {
                         *text = url(name);
                     }
                 }
-                Value::Array(list) => list.iter_mut().for_each(|value| replace(value, url)),
-                Value::Object(map) => map.values_mut().for_each(|value| replace(value, url)),
+                Value::Array(list) => list.iter_mut().for_each(|value| replace(value, folder, url)),
+                Value::Object(map) => map.values_mut().for_each(|value| replace(value, folder, url)),
                 _ => {}
             }
         }
         let mut config = self.config.clone();
-        replace(&mut config, &url);
+        replace(&mut config, folder, &url);
         serde_json::to_string_pretty(&config).map_err(|error| error.to_string())
     }
 }

@@ -117,17 +117,33 @@ fn picks_the_key_with_the_most_left_for_its_weight() {
         .collect();
     assert_eq!(picked, [0, 1, 0, 1]);
 
-    // No limit known: by use and weight.
-    let mut limits = one(&Rates::default());
-    limits.register(
-        KeySpec {
-            weight: 3.0,
-            ..spec(B, 1)
-        },
-        &Rates::default(),
-    );
-    let heavy = (0..40).filter(|_| limits.take(&ask(), at(0)).unwrap().key() == B);
-    assert!(heavy.count() >= 30);
+    // No limit known, or one that is far: by use and weight.
+    for rates in [Rates::default(), rpm(1_000_000)] {
+        let mut limits = one(&rates);
+        limits.register(
+            KeySpec {
+                weight: 3.0,
+                ..spec(B, 1)
+            },
+            &rates,
+        );
+        let heavy = (0..40).filter(|_| limits.take(&ask(), at(0)).unwrap().key() == B);
+        assert_eq!(heavy.count(), 30);
+    }
+
+    // Half as much left: half as much use.
+    let mut limits = two(&rpm(1_000_000));
+    let slot = limits.take(&ask(), at(0)).unwrap();
+    let told = RateTold {
+        what: RateUnit::Requests,
+        per: None,
+        limit: None,
+        remaining: Some(50_000),
+        resets_in: None,
+    };
+    limits.learn(&slot, &[told], at(0));
+    let less = (0..29).filter(|_| limits.take(&ask(), at(0)).unwrap().key() == A);
+    assert_eq!(less.count(), 9, "10 of 30");
 
     // What the pool cannot use as a weight.
     for weight in [0.0, -1.0, f64::NAN, f64::INFINITY] {
