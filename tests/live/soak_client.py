@@ -86,8 +86,7 @@ async def main() -> None:
     ends: Counter[str] = Counter()
     until = task["seconds"]
     callers = [
-        asyncio.create_task(caller(client, task["routes"], seed, watch, until, ends))
-        for seed in range(task["streams"])
+        asyncio.create_task(caller(client, task["routes"], seed, watch, until, ends)) for seed in range(task["streams"])
     ]
     while watch.elapsed() < until:
         say(sample=watch.look())
