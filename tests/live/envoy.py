@@ -20,10 +20,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from faults import SCRIPTS, Script
 from proxy import LOOPBACK, ONE_TRY, bootstrap, ejecting, faulty, runtime_key
-
-from scripts import SCRIPTS, Script
-from simulator import DIRECT, ROOT, get, journal, simulate
+from vendors import DIRECT, ROOT, get, journal, simulate
 
 PAGE = ROOT / "docs" / "resilience" / "envoy.md"
 ENVOY = Path(sys.executable).with_name("envoy")
@@ -218,12 +217,13 @@ def seen_by_a(script: Script, setup: Setup, side: str, started: float) -> list[t
 def play(script: Script, setup: Setup, started: float) -> dict[str, Side]:
     sides = {side: Side() for side in SIDES}
     with ThreadPoolExecutor() as pool:
-        if script.fault:
-            pool.submit(switch_fault, script, setup, started)
+        switched = [pool.submit(switch_fault, script, setup, started)] if script.fault else []
         through_envoy = pool.submit(paced_through_envoy, script, setup.front[script.name])
         began = time.time() - started
         events = paced_through_core(script, setup)
         answered = through_envoy.result()
+        for one in switched:
+            one.result()
     time.sleep(1)
     for side in SIDES:
         sides[side].seen = seen_by_a(script, setup, side, started)
@@ -260,6 +260,8 @@ def problems(script: Script, sides: dict[str, Side]) -> list[str]:
     for side, expected in (("core", script.opens), ("envoy", script.ejects)):
         if expected is not None and bool(sides[side].gave_up) != expected:
             found.append(f"{side}: A {'was not' if expected else 'was'} given up")
+        if sides[side].bad() == 0:
+            found.append(f"{side}: A was never bad, so nothing was tried")
     if script.sees_at_most is not None and core.bad() > script.sees_at_most:
         found.append(f"A failed {core.bad()} requests of ours, expected at most {script.sees_at_most}")
     if core.failed > script.fails_at_most:

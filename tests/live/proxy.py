@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from scripts import Script
+from faults import Script
 
 LOOPBACK = "127.0.0.1"
 # How long Envoy waits for one host; the first-token limit of the core's route is the same.

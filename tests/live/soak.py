@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean, linear_regression
 from typing import Any
 
-from simulator import ROOT, simulate
+from vendors import ROOT, simulate
 
 STREAMS = 300
 MEGABYTE = 1 << 20
