@@ -2,15 +2,13 @@
 
 use std::io::{self, Write};
 use std::path::PathBuf;
-use std::time::Duration;
 
 use hotspare::config::{KeySource, Provider};
 use hotspare::transport::HttpTransport;
 use hotspare::{Config, catalog, secrets};
 use secrecy::SecretString;
 
-/// How long a provider may take to list its models.
-const LIMIT: Duration = Duration::from_secs(5);
+use crate::reach::reach;
 
 /// Say whether a config is right, which of its keys are there, and whether its providers answer.
 #[derive(Debug, clap::Args)]
@@ -76,21 +74,12 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
         if args.offline {
             continue;
         }
-        let each: Vec<Option<&SecretString>> = if keys.is_empty() {
-            vec![None]
-        } else {
-            keys.iter().map(Some).collect()
-        };
-        for key in each {
-            let (fine, words) = match transport.probe(provider, key, LIMIT).await {
-                Ok(status) => in_words(status.as_u16(), key.is_some()),
-                Err(error) => (false, format!("cannot be reached: {}", error.message)),
-            };
-            match key {
-                Some(key) => writeln!(out, "  with {}: {words}", secrets::fingerprint(key))?,
-                None => writeln!(out, "  {words}")?,
+        for reached in reach(&transport, provider, &keys).await {
+            match reached.key {
+                Some(key) => writeln!(out, "  with {key}: {}", reached.words)?,
+                None => writeln!(out, "  {}", reached.words)?,
             }
-            usable &= fine;
+            usable &= reached.fine;
         }
     }
     Ok(usable)
@@ -118,26 +107,4 @@ fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretStrin
         }
     }
     Ok(found)
-}
-
-/// Whether the answer to "list your models" is a good one, and what it means.
-fn in_words(status: u16, keyed: bool) -> (bool, String) {
-    let (fine, words) = match status {
-        200..=299 if keyed => (true, "answers, and takes the key"),
-        200..=299 => (true, "answers"),
-        429 => (true, "answers, but is limiting the rate"),
-        401 | 403 if keyed => (false, "answers, but refuses the key"),
-        401 | 403 => (false, "answers, but wants a key"),
-        300..=399 => (
-            false,
-            "redirects elsewhere, which is never followed: the base URL is wrong",
-        ),
-        404 | 405 => (
-            false,
-            "answers, but lists no models there: the base URL may be wrong",
-        ),
-        500..=599 => (false, "answers with a failure of its own"),
-        _ => (false, "answers, but refuses the request"),
-    };
-    (fine, format!("{words} ({status})"))
 }

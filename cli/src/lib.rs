@@ -2,7 +2,12 @@
 
 mod chat;
 mod check;
+mod explain;
+mod open;
+mod reach;
 mod simulate;
+mod status;
+mod table;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -21,7 +26,9 @@ struct Cli {
 enum Command {
     Chat(chat::Args),
     Check(check::Args),
+    Explain(explain::Args),
     Simulate(simulate::Args),
+    Status(status::Args),
 }
 
 /// Runs the command line, program name first, and gives the exit code: 0 when all went well, 1 when it did not, 2
@@ -43,6 +50,8 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> u8 {
         match cli.command {
             Command::Chat(args) => told(chat::run(args).await),
             Command::Check(args) => told(check::run(args).await),
+            Command::Explain(args) => told(explain::run(args).await),
+            Command::Status(args) => told(status::run(args).await),
             Command::Simulate(args) => simulate::run(args)
                 .await
                 .map_or_else(|problem| fail(&problem), |()| 0),

@@ -314,3 +314,91 @@ fn check_lists_every_problem() {
     let (code, out, _) = run(&["check", "--offline", &valid], &[]);
     assert!(code == 1 && out.contains("none.pem"), "{out}");
 }
+
+#[test]
+fn explain_gives_the_plan_and_sends_nothing() {
+    let bench = Bench::new("explain");
+    let config = bench.two_targets();
+    let args = ["explain", "Hello", "--config", &config, "--max-tokens", "100"];
+    let (code, out, err) = run(&args, &[("KEY_A", CANARY)]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("route default: about "), "{out}");
+    assert!(lines[0].ends_with(" at most 4 attempts within 120 s"), "{out}");
+    assert!(
+        lines[1].starts_with("  1  down/m              cost unknown") && lines[1].ends_with("  called first"),
+        "{out}"
+    );
+    assert!(
+        lines[2].starts_with("  2  openai/gpt-4o-mini  $0.0000")
+            && lines[2].ends_with("  called when those before it have failed"),
+        "{out}"
+    );
+    let (code, out, _) = run(&[&args[..], &["--json"]].concat(), &[("KEY_A", CANARY)]);
+    let plan: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, plan["targets"][1]["included"].as_bool()), (0, Some(true)));
+    assert!(plan["targets"][1]["cost"]["max"].as_f64().unwrap() > 0.0, "{out}");
+
+    let route = ["--route", "openai/gpt-4o-mini", "--system", "Be terse"];
+    let (code, out, _) = run(&[&args[..], &route].concat(), &[]);
+    assert_eq!(code, 1, "no target has a key: {out}");
+    assert!(out.contains("\n  -  openai/gpt-4o-mini  "), "{out}");
+    assert!(out.contains("KEY_A is not set"), "{out}");
+    let (code, out, err) = run(&["explain", "Hello", "--config", &config, "--route", "nope"], &[]);
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("nope"), "{err}");
+}
+
+#[test]
+fn status_shows_every_target() {
+    let bench = Bench::new("status");
+    let port = vendor();
+    let dead = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let config = bench.config(&format!(
+        "[providers.openai]\nbase_url = \"http://127.0.0.1:{port}/v1\"\nkeys = [\"env:KEY_A\", \"env:KEY_B\"]\n\
+         [providers.dead]\ndialect = \"openai_chat\"\nbase_url = \"http://127.0.0.1:{dead}/v1\"\n\
+         [routes.default]\ntargets = [\"openai/gpt-4o-mini\", \"dead/m\"]\n"
+    ));
+    let args = ["status", "--config", &config];
+    let (code, out, err) = run(&args, &[("KEY_A", CANARY)]);
+    assert_eq!((code, err.as_str()), (1, ""), "{out}");
+    let lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.len(), 3, "{out}");
+    assert!(lines[0].starts_with("target              state   keys "), "{out}");
+    assert!(
+        lines[1].starts_with("dead/m              closed  none needed "),
+        "{out}"
+    );
+    assert!(lines[1].contains("  none known  cannot be reached: "), "{out}");
+    assert!(lines[2].starts_with("openai/gpt-4o-mini  closed  key-"), "{out}");
+    assert!(
+        lines[2].contains(", 1 not set  none known  answers, and takes the key (200)"),
+        "{out}"
+    );
+
+    let (code, out, _) = run(&[&args[..], &["--json"]].concat(), &[]);
+    let told: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (code, told["status"]["keys"][1]["state"].as_str()),
+        (1, Some("not_set"))
+    );
+    assert_eq!(told["reached"].as_array().unwrap().len(), 2, "{out}");
+    assert_eq!(told["reached"][0]["fine"], false, "{out}");
+
+    let fine = bench.config(&format!(
+        "[providers.openai]\nbase_url = \"http://127.0.0.1:{port}/v1\"\nkeys = [\"env:KEY_A\"]\n\
+         limits = {{ requests_per_minute = 60, concurrency = 4 }}\n\
+         [routes.default]\ntargets = [\"openai/gpt-4o-mini\"]\n"
+    ));
+    let (code, out, _) = run(&["status", "--config", &fine], &[("KEY_A", CANARY)]);
+    assert!(
+        code == 0 && out.contains(" requests left, 4 at once  answers, "),
+        "{out}"
+    );
+    let (code, _, err) = run(&["status"], &[]);
+    assert!(code == 1 && err.contains("no key in the environment"), "{err}");
+}

@@ -1,4 +1,5 @@
-//! What other languages are tested against: error codes and request fields, as JSON in `tests/schema/`.
+//! What other languages are tested against: error codes, request fields, and the fields of what a client tells of itself,
+//! as JSON in `tests/schema/`.
 //! `make gen` writes the files; this test fails when they are not what the core says.
 
 #![allow(
@@ -12,9 +13,11 @@ use std::path::Path;
 
 use hotspare::ErrorKind;
 use hotspare::types::{
-    ChatRequest, FailureClass, JsonMap, JsonSchema, Message, ReasoningEffort, ResponseFormat, Stop, Tool,
-    ToolChoice,
+    Billing, ChatRequest, CostRange, Event, ExplainedTarget, Explanation, FailureClass, JsonMap, JsonSchema,
+    KeyStatus, LatencyStatus, Message, Next, ReasoningEffort, RecentError, ResponseFormat, RetryBudgetStatus,
+    Status, Stop, TargetStatus, Tool, ToolChoice, What,
 };
+use serde::Serialize;
 use serde_json::{Value, json};
 
 fn golden(name: &str, value: &Value) {
@@ -78,4 +81,201 @@ fn request_fields() {
     let names: Vec<&String> = fields.keys().collect();
     assert_eq!(names, ChatRequest::FIELDS);
     golden("request-fields.json", &json!(names));
+}
+
+fn names(value: &impl Serialize) -> Vec<String> {
+    let Value::Object(fields) = serde_json::to_value(value).unwrap() else {
+        panic!("it is an object")
+    };
+    fields.keys().cloned().collect()
+}
+
+#[test]
+fn status_fields() {
+    let (latency, spent) = (LatencyStatus::default(), CostRange::ZERO);
+    let error = RecentError {
+        ago: 1.0,
+        code: "server".to_owned(),
+        status: None,
+    };
+    let target = TargetStatus {
+        target: "p/m".to_owned(),
+        state: "closed".to_owned(),
+        why: String::new(),
+        since: 0.0,
+        next_probe: None,
+        suspect: false,
+        in_flight: 0,
+        concurrency: None,
+        latency,
+        requests_left: None,
+        tokens_left: None,
+        recent_errors: vec![error.clone()],
+        spent,
+    };
+    let key = KeyStatus {
+        provider: "p".to_owned(),
+        index: 0,
+        key: None,
+        group: "p".to_owned(),
+        state: "open".to_owned(),
+        code: None,
+        seconds: None,
+    };
+    let retry_budget = RetryBudgetStatus { left: 1.0, most: 1.0 };
+    let status = Status {
+        at: 0.0,
+        targets: vec![target.clone()],
+        keys: vec![key.clone()],
+        retry_budget,
+        spent,
+        reserved: 0.0,
+        in_flight: 0,
+        local_network_down: false,
+        paused: false,
+    };
+    let explained = ExplainedTarget {
+        target: "p/m".to_owned(),
+        included: true,
+        reason: String::new(),
+        key: None,
+        opens_in: None,
+        cost: spent,
+        adapted: Vec::new(),
+    };
+    let explanation = Explanation {
+        route: "default".to_owned(),
+        input_tokens: 1,
+        targets: vec![explained.clone()],
+        max_attempts: 1,
+        timeout: 1.0,
+    };
+    golden(
+        "status.json",
+        &json!({
+            "Status": names(&status),
+            "TargetStatus": names(&target),
+            "LatencyStatus": names(&latency),
+            "RecentError": names(&error),
+            "KeyStatus": names(&key),
+            "RetryBudgetStatus": names(&retry_budget),
+            "CostRange": names(&spent),
+            "Explanation": names(&explanation),
+            "ExplainedTarget": names(&explained),
+        }),
+    );
+}
+
+/// One event of each kind.
+fn every_event() -> Vec<What> {
+    let text = || "x".to_owned();
+    vec![
+        What::RequestStarted {
+            route: text(),
+            stream: true,
+        },
+        What::AttemptStarted {
+            target: text(),
+            key: None,
+            hedge: false,
+            probe: false,
+        },
+        What::FirstContent {
+            target: text(),
+            after: 1.0,
+        },
+        What::AttemptEnded {
+            target: text(),
+            key: None,
+            code: text(),
+            status: None,
+            billing: Billing::Complete,
+            cost: CostRange::ZERO,
+            next: Next::Finish,
+            reason: text(),
+        },
+        What::Skipped {
+            target: text(),
+            code: text(),
+            reason: text(),
+            next: Next::NextTarget,
+        },
+        What::Waiting { seconds: 1.0 },
+        What::Recovering {
+            how: text(),
+            from: text(),
+            to: text(),
+        },
+        What::RequestEnded {
+            code: text(),
+            target: None,
+            attempts: 1,
+            elapsed: 1.0,
+            cost: CostRange::ZERO,
+        },
+        What::Breaker {
+            scope: text(),
+            name: text(),
+            from: text(),
+            to: text(),
+            why: text(),
+        },
+        What::KeyParked {
+            provider: text(),
+            key: None,
+            code: text(),
+            status: None,
+            seconds: None,
+        },
+        What::KeyOpened {
+            provider: text(),
+            key: None,
+        },
+        What::KeyRenewed {
+            provider: text(),
+            key: None,
+        },
+        What::Limited {
+            target: text(),
+            reason: text(),
+            seconds: None,
+        },
+        What::TargetParked {
+            target: text(),
+            seconds: None,
+        },
+        What::LocalNetwork { down: true },
+        What::Probed {
+            provider: text(),
+            reached: true,
+            status: None,
+        },
+    ]
+}
+
+#[test]
+fn event_fields() {
+    let events: BTreeMap<String, Vec<String>> = every_event()
+        .into_iter()
+        .map(|what| {
+            let kind = serde_json::to_value(&what).unwrap()["type"]
+                .as_str()
+                .unwrap()
+                .to_owned();
+            let event = Event {
+                at: 0.0,
+                request: None,
+                what,
+            };
+            (kind, names(&event))
+        })
+        .collect();
+    // `What` may grow, and no match from here is exhaustive; but its reader names every kind it knows.
+    let refused = serde_json::from_value::<What>(json!({ "type": "no such kind" }))
+        .unwrap_err()
+        .to_string();
+    let mut known: Vec<&str> = refused.split('`').skip(3).step_by(2).collect();
+    known.sort_unstable();
+    assert_eq!(events.keys().collect::<Vec<_>>(), known, "{refused}");
+    golden("events.json", &json!(events));
 }

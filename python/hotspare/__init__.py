@@ -33,11 +33,23 @@ from ._errors import (
     TimeoutError,  # noqa: A004
     UnsupportedError,
 )
-from ._native import Attempt, Partial, Reply, StreamEvent, ToolCall, ToolCallDelta, Usage, __version__
+from ._native import Attempt, Partial, Reply, Span, StreamEvent, ToolCall, ToolCallDelta, Usage, __version__
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
     from ._async import AsyncClient, AsyncStream
+    from ._status import (
+        CostRange,
+        ExplainedTarget,
+        Explanation,
+        KeyStatus,
+        LatencyStatus,
+        RecentError,
+        RetryBudgetStatus,
+        Status,
+        TargetStatus,
+    )
+    from .events import Event
 
 __all__ = [
     "AllTargetsFailed",
@@ -52,21 +64,32 @@ __all__ = [
     "ConnectError",
     "ContentFilteredError",
     "ContextLengthError",
+    "CostRange",
+    "Event",
+    "ExplainedTarget",
+    "Explanation",
     "HotspareError",
     "InternalError",
     "InvalidRequestError",
+    "KeyStatus",
+    "LatencyStatus",
     "MalformedError",
     "ModelNotFoundError",
     "OverloadedError",
     "Partial",
     "QuotaExhaustedError",
     "RateLimitedError",
+    "RecentError",
     "Reply",
     "ResetError",
+    "RetryBudgetStatus",
     "ServerError",
+    "Span",
+    "Status",
     "Stream",
     "StreamEvent",
     "StreamInterrupted",
+    "TargetStatus",
     "TimeoutError",
     "ToolCall",
     "ToolCallDelta",
@@ -76,12 +99,29 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # asyncio takes longer to import than everything else here, and sync programs never need it.
-    if name in ("AsyncClient", "AsyncStream"):
-        from . import _async
+_LATER = {
+    "AsyncClient": "_async",
+    "AsyncStream": "_async",
+    "CostRange": "_status",
+    "Event": "events",
+    "ExplainedTarget": "_status",
+    "Explanation": "_status",
+    "KeyStatus": "_status",
+    "LatencyStatus": "_status",
+    "RecentError": "_status",
+    "RetryBudgetStatus": "_status",
+    "Status": "_status",
+    "TargetStatus": "_status",
+}
+"""Where the rest is. asyncio and dataclasses each take longer to import than everything else here, and most programs
+need neither, or not at once."""
 
-        return getattr(_async, name)
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

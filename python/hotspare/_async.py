@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, ref
 
 from . import _native
-from ._request import encode, open_client
+from ._control import Controlled
+from ._request import encode
 
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Any
 
@@ -19,36 +19,25 @@ if TYPE_CHECKING:
     from .types import ChatOptions, Messages
 
 
-class AsyncClient:
+class AsyncClient(Controlled):
     """Many providers behind one call, for asyncio. Tasks, threads and event loops may share it.
 
     ``config`` is the path of a TOML or JSON file, or a dict of the same shape; or give ``targets`` alone, and keys
     come from the providers' usual environment variables. Raises ``ConfigError`` with every problem.
     """
 
-    __slots__ = ("__weakref__", "_native")
-
-    def __init__(
-        self,
-        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-        *,
-        targets: Sequence[str] | None = None,
-    ) -> None:
-        self._native: _native.Client | None = open_client(config, targets)
+    __slots__ = ()
 
     async def chat(self, messages: Messages, **options: Unpack[ChatOptions]) -> Reply:
         """The whole reply. Cancelling the task closes the connection to the vendor."""
-        if self._native is None:
-            raise RuntimeError("the client is closed")
+        native = self._alive()
         bridge = _bridge()
-        ticket, call = self._native.start_chat(encode(messages, options), bridge.ready)
+        ticket, call = native.start_chat(encode(messages, options), bridge.ready)
         return await bridge.wait(ticket, call.cancel)
 
     def stream(self, messages: Messages, **options: Unpack[ChatOptions]) -> AsyncStream:
         """The reply as a stream, opened by ``async with`` or by its first event; it is not awaited itself."""
-        if self._native is None:
-            raise RuntimeError("the client is closed")
-        return AsyncStream(self._native, encode(messages, options))
+        return AsyncStream(self._alive(), encode(messages, options))
 
     async def aclose(self) -> None:
         """Lets go of the connections. Calls and streams under way go on."""

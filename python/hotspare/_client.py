@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-from ._request import encode, open_client
+from ._control import Controlled
+from ._request import encode
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
-    import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from types import TracebackType
-    from typing import Any
 
     from typing_extensions import Self, Unpack
 
@@ -16,30 +15,22 @@ if TYPE_CHECKING:
     from .types import ChatOptions, Messages
 
 
-class Client:
+class Client(Controlled):
     """Many providers behind one call, for sync code. Threads may share it.
 
     ``config`` is the path of a TOML or JSON file, or a dict of the same shape; or give ``targets`` alone, and keys
     come from the providers' usual environment variables. Raises ``ConfigError`` with every problem.
     """
 
-    __slots__ = ("__weakref__", "_native")
-
-    def __init__(
-        self,
-        config: str | os.PathLike[str] | Mapping[str, Any] | None = None,
-        *,
-        targets: Sequence[str] | None = None,
-    ) -> None:
-        self._native: _native.Client | None = open_client(config, targets)
+    __slots__ = ()
 
     def chat(self, messages: Messages, **options: Unpack[ChatOptions]) -> Reply:
         """The whole reply. Ctrl-C ends the call, and closes the connection to the vendor."""
-        return _alive(self._native).chat(encode(messages, options))
+        return self._alive().chat(encode(messages, options))
 
     def stream(self, messages: Messages, **options: Unpack[ChatOptions]) -> Stream:
         """The reply as a stream. Returns once the first content is there: until then failures are silent."""
-        events = _alive(self._native).open(encode(messages, options))
+        events = self._alive().open(encode(messages, options))
         events.wait_open()
         return Stream(events)
 
@@ -100,9 +91,3 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _alive(client: _native.Client | None) -> _native.Client:
-    if client is None:
-        raise RuntimeError("the client is closed")
-    return client

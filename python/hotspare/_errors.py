@@ -32,6 +32,10 @@ class HotspareError(Exception):
     """The vendor's own code or type of the (last) failure."""
     request_id: str | None
     """The vendor's request id of the (last) failure."""
+    cost_min_usd: float
+    """US dollars of all attempts at least."""
+    cost_max_usd: float | None
+    """US dollars of all attempts at most; None when a price is unknown."""
     trail: list[Attempt]
     """Every attempt, in order."""
     last: HotspareError | None
@@ -52,6 +56,8 @@ class HotspareError(Exception):
         maybe_sent: bool = False,
         vendor_code: str | None = None,
         request_id: str | None = None,
+        cost_min_usd: float = 0.0,
+        cost_max_usd: float | None = 0.0,
         trail: list[Attempt] | None = None,
         last: HotspareError | None = None,
         partial: Partial | None = None,
@@ -66,6 +72,8 @@ class HotspareError(Exception):
         self.maybe_sent = maybe_sent
         self.vendor_code = vendor_code
         self.request_id = request_id
+        self.cost_min_usd = cost_min_usd
+        self.cost_max_usd = cost_max_usd
         self.trail = trail or []
         self.last = last
         self.partial = partial

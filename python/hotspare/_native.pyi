@@ -2,7 +2,8 @@ from collections.abc import Callable
 from os import PathLike
 from typing import Any, final
 
-from .types import EventType
+from ._delivery import Delivery
+from .types import Billing, EventType
 
 __version__: str
 
@@ -17,6 +18,17 @@ class Client:
     def chat(self, request: str) -> Reply: ...
     def start_chat(self, request: str, ready: ReadyQueue) -> tuple[int, Call]: ...
     def open(self, request: str) -> Events: ...
+    def status(self) -> dict[str, Any]: ...
+    def explain(self, request: str) -> dict[str, Any]: ...
+    def hold(self, name: str) -> int: ...
+    def release(self, name: str) -> int: ...
+    def force_closed(self, name: str) -> int: ...
+    def delivery(self, make: Callable[[], Delivery]) -> Delivery: ...
+
+@final
+class EventFeed:
+    def take(self) -> tuple[int, list[dict[str, Any]]] | None: ...
+    def close(self) -> None: ...
 
 @final
 class ReadyQueue:
@@ -156,6 +168,15 @@ class Attempt:
     def cost_usd(self) -> float | None:
         """US dollars; None when price or tokens are unknown, 0 when it was never sent."""
     @property
+    def billing(self) -> Billing:
+        """What is known of its bill: ``unsent``, ``unknown``, ``rejected``, ``partial`` or ``complete``."""
+    @property
+    def cost_min_usd(self) -> float:
+        """US dollars it has cost at least."""
+    @property
+    def cost_max_usd(self) -> float | None:
+        """US dollars it has cost at most; None when the catalog has no price of the model."""
+    @property
     def adapted(self) -> list[str]:
         """How the request was changed to fit the target, one line a change."""
     def to_dict(self) -> dict[str, Any]:
@@ -188,6 +209,23 @@ class Partial:
         """Tokens, as far as the vendor told."""
     def to_dict(self) -> dict[str, Any]:
         """All of it, as a dict."""
+
+@final
+class Span:
+    """A part of a reply's text."""
+
+    @property
+    def target(self) -> str:
+        """The target it came from, ``provider/model``."""
+    @property
+    def start(self) -> int:
+        """Where it begins, in characters."""
+    @property
+    def end(self) -> int:
+        """Where it ends, in characters."""
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as a dict."""
+    def __eq__(self, other: object, /) -> bool: ...
 
 @final
 class Reply:
@@ -227,6 +265,15 @@ class Reply:
     def cost_usd(self) -> float | None:
         """US dollars of the whole request; None when any part is unknown."""
     @property
+    def cost_min_usd(self) -> float:
+        """US dollars of the whole request at least."""
+    @property
+    def cost_max_usd(self) -> float | None:
+        """US dollars of the whole request at most; None when a price is unknown."""
+    @property
+    def spans(self) -> list[Span]:
+        """Which target each part of the text came from, when it came from several."""
+    @property
     def elapsed(self) -> float:
         """Seconds from the call to the reply."""
     @property
@@ -262,11 +309,11 @@ class ToolCallDelta:
 
 @final
 class StreamEvent:
-    """What a stream gives: a piece of text, reasoning, a refusal or a tool call; a restart; or the end."""
+    """What a stream gives: a piece of text, reasoning, a refusal or a tool call; another target's turn; or the end."""
 
     @property
     def type(self) -> EventType:
-        """``text``, ``reasoning``, ``refusal``, ``tool_call``, ``restart`` or ``finish``."""
+        """``text``, ``reasoning``, ``refusal``, ``tool_call``, ``restart``, ``continue`` or ``finish``."""
     @property
     def text(self) -> str:
         """The next piece of text; "" unless the type is ``text``."""
@@ -284,12 +331,13 @@ class StreamEvent:
         """The whole reply, of the last event."""
     @property
     def target(self) -> str | None:
-        """The target that answers from the start, of a restart; the one that answered, of the last event."""
+        """The target that takes over, of a ``restart`` or ``continue``; the one that answered, of the last event."""
     def to_dict(self) -> dict[str, Any]:
         """All of it, as a dict."""
 
 def exceptions() -> list[tuple[str, str]]: ...
 def shutdown() -> None: ...
+def unraisable(error: BaseException, callback: object) -> None: ...
 def cli_main(args: list[str]) -> int: ...
 def restore(class_: str, json: str) -> Any: ...
 def panic_for_test() -> None: ...

@@ -23,8 +23,19 @@ Message: TypeAlias = "Mapping[str, Any] | HasModelDump | Reply"
 Messages: TypeAlias = "str | Sequence[Message]"
 """A prompt, or the conversation."""
 
-EventType: TypeAlias = Literal["text", "reasoning", "refusal", "tool_call", "restart", "finish"]
+EventType: TypeAlias = Literal["text", "reasoning", "refusal", "tool_call", "restart", "continue", "finish"]
 """``StreamEvent.type``."""
+
+BreakerState: TypeAlias = Literal["closed", "degraded", "open", "half_open", "ramp", "forced_open", "forced_closed"]
+"""Whether a target is called: ``closed`` is well, ``degraded`` mostly goes behind the others, ``open`` is left alone,
+``half_open`` is tried out, ``ramp`` gets a few calls at a time, and the forced ones are an operator's word."""
+
+Billing: TypeAlias = Literal["unsent", "unknown", "rejected", "partial", "complete"]
+"""What is known of an attempt's bill: it never left; it was sent, and nothing tells what became of it; the vendor
+refused it; the answer broke off; the vendor counted its tokens."""
+
+Next: TypeAlias = Literal["finish", "same_target", "next_key", "next_target"]
+"""What was decided after an attempt."""
 
 if TYPE_CHECKING:
 

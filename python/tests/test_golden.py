@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+from dataclasses import fields
 from pathlib import Path
 
-from hotspare import _native
+import hotspare
+from hotspare import _native, events
+from hotspare._records import KEYWORDS
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = ROOT / "tests" / "schema"
@@ -30,3 +33,22 @@ def test_every_request_field_of_the_core_is_an_option() -> None:
     }
     # `messages` is the argument that needs no name.
     assert named == fields - {"messages"}
+
+
+def named(kind: type) -> list[str]:
+    return [field.name for field in fields(kind)]
+
+
+def test_the_fields_of_status_and_explanation_are_the_cores() -> None:
+    core = json.loads((SCHEMA / "status.json").read_text())
+    assert {name: named(getattr(hotspare, name)) for name in core} == core
+    assert set(core) <= set(hotspare.__all__)
+
+
+def test_every_event_of_the_core_has_a_class_with_its_fields() -> None:
+    core = json.loads((SCHEMA / "events.json").read_text())
+    ours = {kind: ["type", *named(found)] for kind, found in events.BY_TYPE.items()}
+    assert ours.pop("events_dropped") == ["type", "at", "request", "count"]
+    assert {kind: set(found) for kind, found in ours.items()} == {
+        kind: {KEYWORDS.get(name, name) for name in found} for kind, found in core.items()
+    }

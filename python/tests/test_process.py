@@ -150,10 +150,12 @@ def test_an_import_is_light() -> None:
 import sys
 before = set(sys.modules)
 import hotspare
-heavy = {"asyncio", "typing", "json", "re", "threading", "logging", "inspect"} & (set(sys.modules) - before)
-assert not heavy, heavy
+heavy = {"asyncio", "typing", "json", "re", "threading", "logging", "inspect", "dataclasses"}
+loaded = heavy & (set(sys.modules) - before)
+assert not loaded, loaded
 assert set(hotspare.__all__) <= set(dir(hotspare)), "for completion"
 assert hotspare.AsyncClient.__module__ == "hotspare._async"
+assert all(hasattr(hotspare, name) for name in hotspare.__all__)
 """
     run_python(f"del config\n{program}")
 

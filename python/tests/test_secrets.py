@@ -32,6 +32,8 @@ def test_keys_do_not_show(
     wrong = lab(a=[failing])
     client = hotspare.Client(started.config)
     texts = [repr(client), repr(client._native), repr(vars(hotspare.HotspareError("x")))]
+    happened: list[hotspare.Event] = []
+    client.on_event(happened.append)
 
     reply = call(client)
     texts += [
@@ -42,6 +44,7 @@ def test_keys_do_not_show(
         str(pickle.dumps(reply)),
     ]
     assert reply.trail[0].key
+    started.wait_for(lambda: any(event.type == "request_ended" for event in happened))
 
     refused = hotspare.Client(wrong.config)
     del wrong.config
@@ -55,6 +58,12 @@ def test_keys_do_not_show(
     with pytest.raises(hotspare.HotspareError) as caught:
         asyncio.run(main())
     texts += [repr(caught.value), str(caught.value.trail)]
+
+    for told in (client.status(), client.explain("hi"), refused.status(), refused.explain("hi"), *happened):
+        texts += [repr(told), str(told.to_dict()), str(pickle.dumps(told))]
+    assert client.status().keys[0].key == reply.trail[0].key
+    assert refused.status().keys[0].state == "parked"
+    assert any(event.type == "attempt_ended" and event.key for event in happened)
 
     captured = capfd.readouterr()
     texts += [caplog.text, captured.out, captured.err, str(started.simulator.journal())]

@@ -52,6 +52,7 @@ SAMPLE = """
 import asyncio
 from typing_extensions import assert_type
 import hotspare
+from hotspare import events
 from hotspare.simulator import Simulator
 from hotspare.types import Messages
 
@@ -64,13 +65,42 @@ assert_type(reply.cost_usd, float | None)
 with client.stream("hi", max_tokens=5) as stream:
     for event in stream:
         assert_type(event.text, str)
+        if event.type == "continue":
+            assert_type(event.target, str | None)
         if event.type == "finish":
             print(event.reply)
 assert_type(client.chat([{"role": "user", "content": "hi"}, reply]).trail, list[hotspare.Attempt])
 
+status = client.status()
+assert_type(status, hotspare.Status)
+for target in status.targets:
+    assert_type(target.next_probe, float | None)
+    if target.state == "open" and target.recent_errors:
+        assert_type(target.recent_errors[-1].code, str)
+plan = client.explain(messages, route="fast", max_tokens=5)
+assert_type(plan.targets[0].cost.max, float | None)
+assert_type(client.hold("openai") + client.release("openai") + client.force_closed("openai"), int)
+
+def seen(event: hotspare.Event) -> None:
+    assert_type(event.at, float)
+    if event.type == "breaker":
+        assert_type(event, events.Breaker)
+        assert_type(event.name, str)
+    elif event.type == "attempt_ended":
+        assert_type(event.cost, hotspare.CostRange)
+    match event:
+        case events.Recovering(from_=broke):
+            assert_type(broke, str)
+        case _:
+            pass
+
+client.on_event(seen)
+
 async def main() -> None:
     async with hotspare.AsyncClient(targets=["openai/gpt-4o-mini"]) as client:
         assert_type(await client.chat("hi"), hotspare.Reply)
+        client.on_event(seen)
+        assert_type(client.status(), hotspare.Status)
         async with client.stream("hi") as stream:
             async for event in stream:
                 assert_type(event, hotspare.StreamEvent)
@@ -90,6 +120,8 @@ import hotspare
 hotspare.Client("x").chat("hi", temperature="hot")
 hotspare.Client("x").chat(5)
 if hotspare.Client("x").stream("hi").reply.text: pass
+def seen(event: hotspare.Event) -> None:
+    if event.type == "braker": pass
 """
 
 
@@ -114,4 +146,4 @@ def test_a_program_is_strictly_typed(tmp_path: Path) -> None:
     assert status == 0, said
     status, said = pyright(wrong)
     assert status == 1
-    assert said.count(" - error:") == 3, said
+    assert said.count(" - error:") == 4, said

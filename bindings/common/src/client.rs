@@ -1,12 +1,14 @@
 //! A client that survives `fork`.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use hotspare::types::{ChatRequest, Reply};
 use hotspare::{Client, Config, Result};
 use once_cell::sync::OnceCell;
 
+use crate::feed::EventFeed;
 use crate::fork::{ForkGuard, generation};
 use crate::queue::EventQueue;
 
@@ -29,6 +31,8 @@ pub enum Source {
 pub struct SharedClient {
     config: Config,
     first: Generation,
+    /// Whether somebody wants the events, of this generation's client and of all later ones.
+    listening: AtomicBool,
 }
 
 /// The client of one generation, and the way to later ones: a lock that another thread held at the fork is never
@@ -37,6 +41,7 @@ pub struct SharedClient {
 struct Generation {
     number: u64,
     client: ForkGuard<Client>,
+    feed: OnceLock<EventFeed>,
     next: OnceCell<Box<Generation>>,
 }
 
@@ -45,8 +50,19 @@ impl Generation {
         Self {
             number: generation(),
             client: ForkGuard::new(client),
+            feed: OnceLock::new(),
             next: OnceCell::new(),
         }
+    }
+
+    /// Its client's events, from the first time this is asked.
+    fn feed(&self) -> Result<&EventFeed> {
+        let client = self.client.get()?;
+        Ok(self.feed.get_or_init(|| {
+            let feed = EventFeed::default();
+            client.on_event(feed.listener());
+            feed
+        }))
     }
 }
 
@@ -67,6 +83,7 @@ impl SharedClient {
         Ok(Arc::new(Self {
             config: client.config().clone(),
             first: Generation::of(client),
+            listening: AtomicBool::new(false),
         }))
     }
 
@@ -75,13 +92,31 @@ impl SharedClient {
     /// # Errors
     /// In the child of a fork: a file of `extra_roots` that can no longer be read.
     pub fn get(&self) -> Result<&Client> {
+        self.generation()?.client.get()
+    }
+
+    /// The events of this process's client, from now on; and from its beginning in the child of a later fork, where
+    /// this is called again. There is one feed a process, whoever asks.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub fn listen(&self) -> Result<EventFeed> {
+        self.listening.store(true, Ordering::Release);
+        self.generation()?.feed().cloned()
+    }
+
+    fn generation(&self) -> Result<&Generation> {
         let mut generation = &self.first;
         while generation.number != crate::fork::generation() {
             generation = generation.next.get_or_try_init(|| {
-                Client::new(self.config.clone()).map(|client| Box::new(Generation::of(client)))
+                let fresh = Generation::of(Client::new(self.config.clone())?);
+                if self.listening.load(Ordering::Acquire) {
+                    fresh.feed()?;
+                }
+                Ok::<_, hotspare::Error>(Box::new(fresh))
             })?;
         }
-        generation.client.get()
+        Ok(generation)
     }
 
     /// A whole reply.

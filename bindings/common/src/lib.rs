@@ -2,9 +2,11 @@
 //!
 //! One runtime for the process ([`spawn`]), whose tasks any executor can wait for and whose handles abort on drop; a
 //! bounded queue that hands stream events over in lists ([`EventQueue`]); a client that survives `fork`
-//! ([`SharedClient`]); and the one flat form in which errors cross ([`ErrorRecord`]).
+//! ([`SharedClient`]) and the events of it ([`EventFeed`]); and the one flat form in which errors cross
+//! ([`ErrorRecord`]).
 
 mod client;
+mod feed;
 mod fork;
 mod queue;
 mod record;
@@ -12,6 +14,7 @@ mod runtime;
 mod task;
 
 pub use client::{SharedClient, Source};
+pub use feed::{Batch, EventFeed};
 pub use fork::{ForkGuard, generation};
 pub use queue::EventQueue;
 pub use record::{EXCEPTIONS, ErrorRecord, error_record, exception_name};

@@ -166,11 +166,11 @@ impl Shared {
             let (events, end) = poll_fn(|cx| poll_ready(stream.as_mut(), cx)).await;
             if !events.is_empty() {
                 self.update(|state| {
-                    if let Some(StreamEvent::Restart { target }) = events
-                        .iter()
-                        .rev()
-                        .find(|event| matches!(event, StreamEvent::Restart { .. }))
-                    {
+                    let now = events.iter().rev().find_map(|event| match event {
+                        StreamEvent::Restart { target } | StreamEvent::Continue { target } => Some(target),
+                        _ => None,
+                    });
+                    if let Some(target) = now {
                         state.target = Some(target.clone());
                     }
                     state.ready.extend(events);
@@ -275,14 +275,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_restart_changes_the_target() {
+    async fn who_takes_over_is_the_target() {
         let (send, queue) = queue();
-        send.send(Ok(StreamEvent::Restart {
-            target: "q/n".to_owned(),
-        }))
-        .unwrap();
-        queue.take(64).await.unwrap();
-        assert_eq!(queue.target().as_deref(), Some("q/n"));
+        for event in [
+            StreamEvent::Restart {
+                target: "q/n".to_owned(),
+            },
+            StreamEvent::Continue {
+                target: "r/o".to_owned(),
+            },
+        ] {
+            let (StreamEvent::Restart { target } | StreamEvent::Continue { target }) = event.clone() else {
+                panic!("both name a target")
+            };
+            send.send(Ok(event)).unwrap();
+            queue.take(64).await.unwrap();
+            assert_eq!(queue.target(), Some(target));
+        }
     }
 
     #[tokio::test]

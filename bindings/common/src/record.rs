@@ -64,6 +64,10 @@ pub struct ErrorRecord {
     pub vendor_code: Option<String>,
     /// The vendor's request id of the last failure.
     pub request_id: Option<String>,
+    /// US dollars of all attempts at least.
+    pub cost_min_usd: f64,
+    /// US dollars of all attempts at most; None when a price is unknown.
+    pub cost_max_usd: Option<f64>,
     /// Every attempt.
     pub trail: Vec<Attempt>,
     /// What had reached the caller when a stream broke.
@@ -82,6 +86,7 @@ pub fn error_record(error: &Error) -> ErrorRecord {
         (ErrorKind::Failed, None) => ErrorKind::Internal.as_str(),
         (kind, _) => kind.as_str(),
     };
+    let cost = error.cost();
     let last = match (error.kind(), failure) {
         (ErrorKind::Failed, _) | (_, None) => None,
         (_, Some(failure)) => Some(Box::new(error_record(&Error::failed(
@@ -102,6 +107,8 @@ pub fn error_record(error: &Error) -> ErrorRecord {
         maybe_sent: error.maybe_sent(),
         vendor_code: failure.and_then(|failure| failure.code.clone()),
         request_id: failure.and_then(|failure| failure.request_id.clone()),
+        cost_min_usd: cost.min,
+        cost_max_usd: cost.max,
         trail: error.trail().clone(),
         partial: error.partial().cloned(),
         last,
@@ -143,6 +150,7 @@ mod tests {
         );
         assert_eq!((record.status, record.retry_after), (Some(429), Some(1.5)));
         assert_eq!(record.vendor_code.as_deref(), Some("rate_limit_exceeded"));
+        assert_eq!((record.cost_min_usd, record.cost_max_usd), (0.0, Some(0.0)));
         assert!(record.last.is_none());
 
         let record = error_record(&Error::all_targets_failed(failure, Trail::new(), 0));

@@ -1,11 +1,17 @@
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use hotspare::Result;
 use hotspare::types::ChatRequest;
-use hotspare_bridge::{SharedClient, Source, Task, guarded, spawn, spawn_then};
+use hotspare_bridge::{SharedClient, Source, Task, generation, guarded, spawn, spawn_then};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
 
+use crate::convert::to_dict;
 use crate::errors::raise;
+use crate::feed::EventFeed;
 use crate::ready::{Call, Outcome, ReadyQueue};
 use crate::reply::Reply;
 use crate::stream::Events;
@@ -13,11 +19,53 @@ use crate::wait::block_on;
 
 /// What `hotspare.Client` and `hotspare.AsyncClient` call. Requests are JSON texts.
 #[pyclass(frozen, module = "hotspare._native")]
-pub(crate) struct Client(Arc<SharedClient>);
+pub(crate) struct Client {
+    shared: Arc<SharedClient>,
+    /// What takes this client's events to its callbacks, once there is one.
+    delivery: PyOnceLock<Py<PyAny>>,
+    /// One more than the generation in which the delivery was started; 0 before.
+    delivering: AtomicU64,
+}
 
 impl Client {
     fn build(py: Python<'_>, source: Source) -> PyResult<Self> {
-        block_on(py, spawn(SharedClient::build(source))).map(Self)
+        Ok(Self {
+            shared: block_on(py, spawn(SharedClient::build(source)))?,
+            delivery: PyOnceLock::new(),
+            delivering: AtomicU64::new(0),
+        })
+    }
+
+    /// The client, with its events being delivered: the child of a fork has no thread that does it until it calls.
+    fn shared(&self, py: Python<'_>) -> PyResult<Arc<SharedClient>> {
+        if let Some(delivery) = self.delivery.get(py) {
+            let here = generation() + 1;
+            if self.delivering.swap(here, Ordering::AcqRel) != here {
+                self.deliver(py, delivery)
+                    .inspect_err(|_| self.delivering.store(0, Ordering::Release))?;
+            }
+        }
+        Ok(Arc::clone(&self.shared))
+    }
+
+    fn deliver(&self, py: Python<'_>, delivery: &Py<PyAny>) -> PyResult<()> {
+        let feed = py
+            .detach(|| guarded(|| self.shared.listen()))
+            .map_err(|error| raise(py, &error))?;
+        delivery.call_method1(py, intern!(py, "start"), (EventFeed::new(feed),))?;
+        Ok(())
+    }
+
+    /// Asks the client for what it knows or decides. Others may hold its lock for a moment, and a key may be read from a
+    /// file: not with the GIL.
+    fn ask<T: Send>(
+        &self,
+        py: Python<'_>,
+        question: impl FnOnce(&hotspare::Client) -> Result<T> + Send,
+    ) -> PyResult<T> {
+        let shared = self.shared(py)?;
+        py.detach(|| guarded(|| question(shared.get()?)))
+            .map_err(|error| raise(py, &error))
     }
 }
 
@@ -44,7 +92,7 @@ impl Client {
     /// A whole reply, waited for.
     fn chat(&self, py: Python<'_>, request: &str) -> PyResult<Reply> {
         let request = parse(py, request)?;
-        let reply = block_on(py, spawn(Arc::clone(&self.0).send(request)))?;
+        let reply = block_on(py, spawn(self.shared(py)?.send(request)))?;
         Ok(Reply::new(Arc::new(reply)))
     }
 
@@ -52,7 +100,7 @@ impl Client {
     fn start_chat(&self, py: Python<'_>, request: &str, ready: &ReadyQueue) -> PyResult<(u64, Call)> {
         let request = parse(py, request)?;
         let ticket = ready.ticket();
-        let task: Task<()> = spawn_then(Arc::clone(&self.0).send(request), {
+        let task: Task<()> = spawn_then(self.shared(py)?.send(request), {
             let ready = ready.share();
             move |result| ready.push(ticket, Outcome::Reply(Box::new(result)))
         });
@@ -61,7 +109,44 @@ impl Client {
 
     /// Begins a stream.
     fn open(&self, py: Python<'_>, request: &str) -> PyResult<Events> {
-        Ok(Events::new(Arc::clone(&self.0).open(parse(py, request)?)))
+        Ok(Events::new(self.shared(py)?.open(parse(py, request)?)))
+    }
+
+    /// What is known now, as a dict.
+    fn status<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.ask(py, |client| Ok(client.status()))?)
+    }
+
+    /// What would be done with a request, as a dict.
+    fn explain<'py>(&self, py: Python<'py>, request: &str) -> PyResult<Bound<'py, PyAny>> {
+        let request = parse(py, request)?;
+        to_dict(py, &self.ask(py, |client| client.explain(request))?)
+    }
+
+    /// Takes targets out of use.
+    fn hold(&self, py: Python<'_>, name: &str) -> PyResult<usize> {
+        self.ask(py, |client| client.hold(name))
+    }
+
+    /// Gives targets back to their breakers.
+    fn release(&self, py: Python<'_>, name: &str) -> PyResult<usize> {
+        self.ask(py, |client| client.release(name))
+    }
+
+    /// Keeps targets in use whatever they do.
+    fn force_closed(&self, py: Python<'_>, name: &str) -> PyResult<usize> {
+        self.ask(py, |client| client.force_closed(name))
+    }
+
+    /// What takes this client's events to its callbacks: made by `make` the first time, and started with a feed in every
+    /// process that uses the client.
+    fn delivery(&self, py: Python<'_>, make: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+        let delivery = self
+            .delivery
+            .get_or_try_init(py, || make.call0().map(Bound::unbind))?
+            .clone_ref(py);
+        self.shared(py)?;
+        Ok(delivery)
     }
 
     fn __repr__(&self) -> String {

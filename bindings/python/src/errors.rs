@@ -34,6 +34,8 @@ fn exception(py: Python<'_>, record: ErrorRecord) -> PyResult<Bound<'_, PyAny>> 
     fields.set_item(intern!(py, "maybe_sent"), record.maybe_sent)?;
     fields.set_item(intern!(py, "vendor_code"), record.vendor_code)?;
     fields.set_item(intern!(py, "request_id"), record.request_id)?;
+    fields.set_item(intern!(py, "cost_min_usd"), record.cost_min_usd)?;
+    fields.set_item(intern!(py, "cost_max_usd"), record.cost_max_usd)?;
     let trail = record.trail.into_iter().map(Attempt::new).collect::<Vec<_>>();
     fields.set_item(intern!(py, "trail"), trail)?;
     if let Some(partial) = record.partial {

@@ -6,7 +6,7 @@ use pyo3::prelude::*;
 use crate::convert::{Reduced, picklable, quoted, to_dict};
 use crate::reply::Reply;
 
-/// What a stream gives: a piece of text, reasoning, a refusal or a tool call; a restart; or the end.
+/// What a stream gives: a piece of text, reasoning, a refusal or a tool call; another target's turn; or the end.
 #[pyclass(frozen, module = "hotspare")]
 pub(crate) struct StreamEvent(Body);
 
@@ -57,7 +57,7 @@ impl StreamEvent {
 
 #[pymethods]
 impl StreamEvent {
-    /// `text`, `reasoning`, `refusal`, `tool_call`, `restart` or `finish`.
+    /// `text`, `reasoning`, `refusal`, `tool_call`, `restart`, `continue` or `finish`.
     #[getter]
     fn r#type(&self) -> &'static str {
         match self.piece() {
@@ -67,6 +67,7 @@ impl StreamEvent {
             Some(types::StreamEvent::Refusal { .. }) => "refusal",
             Some(types::StreamEvent::ToolCall(_)) => "tool_call",
             Some(types::StreamEvent::Restart { .. }) => "restart",
+            Some(types::StreamEvent::Continue { .. }) => "continue",
             Some(_) => "other",
         }
     }
@@ -110,12 +111,14 @@ impl StreamEvent {
         self.finished().cloned().map(Reply::new)
     }
 
-    /// The target that answers from the start, of a restart; the one that answered, of the last event.
+    /// The target that takes over, of a `restart` or `continue`; the one that answered, of the last event.
     #[getter]
     fn target(&self) -> Option<&str> {
         match &self.0 {
             Body::Finish(reply) => Some(&reply.target),
-            Body::Piece(types::StreamEvent::Restart { target }) => Some(target),
+            Body::Piece(types::StreamEvent::Restart { target } | types::StreamEvent::Continue { target }) => {
+                Some(target)
+            }
             Body::Piece(_) => None,
         }
     }

@@ -7,6 +7,7 @@ mod client;
 mod convert;
 mod errors;
 mod event;
+mod feed;
 mod ready;
 mod reply;
 mod simulator;
@@ -30,9 +31,11 @@ mod _native {
     #[pymodule_export]
     use crate::event::{StreamEvent, ToolCallDelta};
     #[pymodule_export]
+    use crate::feed::EventFeed;
+    #[pymodule_export]
     use crate::ready::{Call, ReadyQueue};
     #[pymodule_export]
-    use crate::reply::{Partial, Reply, ToolCall, Usage};
+    use crate::reply::{Partial, Reply, Span, ToolCall, Usage};
     #[pymodule_export]
     use crate::simulator::Simulator;
     #[pymodule_export]
@@ -49,10 +52,24 @@ mod _native {
         hotspare_bridge::EXCEPTIONS.to_vec()
     }
 
-    /// Stops the runtime, which closes every connection. Registered with `atexit`.
+    /// Stops the runtime, which closes every connection; then lets callbacks have the last events. Registered with
+    /// `atexit`.
     #[pyfunction]
-    fn shutdown(py: Python<'_>) {
+    fn shutdown(py: Python<'_>) -> PyResult<()> {
         py.detach(|| hotspare_bridge::shutdown(SHUTDOWN));
+        let modules = py.import("sys")?.getattr("modules")?;
+        // It is imported by the first callback.
+        let delivery = modules.call_method1("get", ("hotspare._delivery",))?;
+        if !delivery.is_none() {
+            delivery.call_method0("finish")?;
+        }
+        Ok(())
+    }
+
+    /// Tells `sys.unraisablehook` of an error that nobody can catch, met while calling `callback`.
+    #[pyfunction]
+    fn unraisable(error: &Bound<'_, PyAny>, callback: &Bound<'_, PyAny>) {
+        PyErr::from_value(error.clone()).write_unraisable(error.py(), Some(callback));
     }
 
     /// Runs the `hotspare` command, the program's name first, and gives its exit code.
@@ -68,6 +85,7 @@ mod _native {
             "Reply" => Reply::restored(py, json),
             "Partial" => Partial::restored(py, json),
             "ToolCall" => ToolCall::restored(py, json),
+            "Span" => Span::restored(py, json),
             "Usage" => Usage::restored(py, json),
             "Attempt" => Attempt::restored(py, json),
             "StreamEvent" => StreamEvent::restored(py, json),

@@ -235,6 +235,52 @@ impl Partial {
     }
 }
 
+/// A part of a reply's text.
+#[pyclass(frozen, eq, module = "hotspare")]
+#[derive(PartialEq)]
+pub(crate) struct Span(types::Span);
+
+picklable!(Span, |this| &this.0, |value: types::Span| Span(value));
+
+#[pymethods]
+impl Span {
+    /// The target it came from, `provider/model`.
+    #[getter]
+    fn target(&self) -> &str {
+        &self.0.target
+    }
+
+    /// Where it begins, in characters.
+    #[getter]
+    fn start(&self) -> usize {
+        self.0.start
+    }
+
+    /// Where it ends, in characters.
+    #[getter]
+    fn end(&self) -> usize {
+        self.0.end
+    }
+
+    /// All of it, as a dict.
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        to_dict(py, &self.0)
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Span(target={}, start={}, end={})",
+            quoted(&self.0.target),
+            self.0.start,
+            self.0.end
+        )
+    }
+
+    fn __reduce__(&self, py: Python<'_>) -> PyResult<Reduced> {
+        self.reduced(py)
+    }
+}
+
 /// A whole answer.
 #[pyclass(frozen, module = "hotspare")]
 pub(crate) struct Reply(Arc<types::Reply>);
@@ -315,6 +361,24 @@ impl Reply {
     #[getter]
     fn cost_usd(&self) -> Option<f64> {
         self.0.cost_usd
+    }
+
+    /// US dollars of the whole request at least.
+    #[getter]
+    fn cost_min_usd(&self) -> f64 {
+        self.0.cost_min_usd
+    }
+
+    /// US dollars of the whole request at most; None when a price is unknown.
+    #[getter]
+    fn cost_max_usd(&self) -> Option<f64> {
+        self.0.cost_max_usd
+    }
+
+    /// Which target each part of the text came from, when it came from several.
+    #[getter]
+    fn spans(&self) -> Vec<Span> {
+        self.0.spans.iter().cloned().map(Span).collect()
     }
 
     /// Seconds from the call to the reply.

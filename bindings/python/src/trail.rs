@@ -126,6 +126,24 @@ impl Attempt {
         self.0.cost_usd
     }
 
+    /// What is known of its bill: `unsent`, `unknown`, `rejected`, `partial` or `complete`.
+    #[getter]
+    fn billing(&self) -> String {
+        word(&self.0.billing)
+    }
+
+    /// US dollars it has cost at least.
+    #[getter]
+    fn cost_min_usd(&self) -> f64 {
+        self.0.cost_min_usd
+    }
+
+    /// US dollars it has cost at most; None when the catalog has no price of the model.
+    #[getter]
+    fn cost_max_usd(&self) -> Option<f64> {
+        self.0.cost_max_usd
+    }
+
     /// How the request was changed to fit the target, one line a change.
     #[getter]
     fn adapted(&self) -> Vec<String> {

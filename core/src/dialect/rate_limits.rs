@@ -187,7 +187,8 @@ fn implied(limit: Option<u64>, remaining: Option<u64>, reset: Option<Duration>) 
     }
     // Resets are rounded to milliseconds, so half and double are still it.
     let near = |per: &Duration| (0.5..=2.0).contains(&(whole / per.as_secs_f64()));
-    Some([SECOND, MINUTE, HOUR, DAY].into_iter().find(near))
+    // No vendor of this family counts by the second; what seems so is a bucket smaller than its limit, just used.
+    Some([MINUTE, HOUR, DAY].into_iter().find(near))
 }
 
 /// The shortest usual period that ends no later than `reset` from now. Together resets its second in 2.

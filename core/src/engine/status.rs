@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::world::World;
+use crate::health::State;
 use crate::types::{
     KeyId, KeyStatus, LatencyStatus, Moment, RecentError, RetryBudgetStatus, Status, TargetStatus,
 };
@@ -32,7 +33,10 @@ pub(crate) fn status(world: &World) -> Status {
             TargetStatus {
                 target: target.name.clone(),
                 state: health.state.as_str().to_owned(),
-                why: health.why,
+                why: match health.state {
+                    State::Closed => String::new(),
+                    _ => health.why,
+                },
                 since: (now - health.since).as_secs_f64(),
                 next_probe: health.next_probe.map(|at| (at - now).as_secs_f64()),
                 suspect: health.suspect,

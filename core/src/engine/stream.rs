@@ -42,11 +42,12 @@ struct Recovered {
     outcome: Result<Answered>,
 }
 
+/// Dropped in this order: what became of the attempt is told before what became of the request.
 struct Running {
+    live: Live,
+    ticket: Ticket,
     run: Run,
     start: Start,
-    ticket: Ticket,
-    live: Live,
     /// Where the text of earlier attempts came from.
     spans: Vec<Span>,
     /// What they used.

@@ -56,9 +56,9 @@ pub struct TargetStatus {
     pub concurrency: Option<u32>,
     /// Seconds to first content.
     pub latency: LatencyStatus,
-    /// Requests a minute that are left, of the best of its keys.
+    /// Requests that may be sent at once, with the best of its keys; None while no limit is known.
     pub requests_left: Option<u64>,
-    /// Tokens a minute that are left, of the best of its keys.
+    /// Tokens that may be used at once, with the best of its keys; None while no limit is known.
     pub tokens_left: Option<u64>,
     /// The last failures, the newest last; at most 8.
     pub recent_errors: Vec<RecentError>,
@@ -66,7 +66,7 @@ pub struct TargetStatus {
     pub spent: CostRange,
 }
 
-/// Seconds to first content, over the last 64 answers.
+/// Seconds to first content, over the last 64 streams: the time of a whole reply is mostly that of its length.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 pub struct LatencyStatus {
     /// The median.
