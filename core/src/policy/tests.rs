@@ -709,6 +709,25 @@ fn a_hedge_goes_to_another_domain_when_all_is_well_and_paid() {
     assert_eq!(race(&mut prepared(unknown)), None);
 }
 
+#[test]
+fn what_a_racer_was_told_for_good_ends_the_request_with_the_other() {
+    // (what the racer failed with, whether a third target is called when the other one fails too)
+    for (class, goes_on) in [
+        (C::Server, true),
+        (C::Timeout, true),
+        (C::InvalidRequest, false),
+        (C::ContentFiltered, false),
+    ] {
+        let mut bench = Bench::new(plan(&[1, 1, 1]), rules());
+        let first = bench.start();
+        let racer = Start { index: 1, ..first.0 };
+        bench.machine.states[1].seen = true;
+        bench.machine.raced(&racer, Some(&failure(class)));
+        let next = bench.fail(first, &failure(C::Server), false, false);
+        assert_eq!(next == Next::NextTarget, goes_on, "{class}");
+    }
+}
+
 fn any_class() -> impl Strategy<Value = C> {
     prop::sample::select(C::ALL.to_vec())
 }
