@@ -106,6 +106,12 @@ soak: venv release-extension ## 300 streams at once with faults for SOAK_SECONDS
 	$(call say,soaking)
 	@$(BIN)/python tests/live/soak.py $${SOAK_SECONDS:-600}
 
+coverage: ## Line coverage of the core, into docs/resilience/coverage.md; installs cargo-tarpaulin
+	$(call say,installing cargo-tarpaulin)
+	@command -v cargo-tarpaulin >/dev/null || cargo install -q cargo-tarpaulin --locked
+	$(call say,measuring)
+	@python3 scripts/coverage.py
+
 catalog: ## Remake the model catalog from its sources
 	$(call say,remaking the catalog)
 	@python3 scripts/catalog.py

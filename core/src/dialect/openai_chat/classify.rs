@@ -370,11 +370,37 @@ mod tests {
                 C::Server,
             ),
             (307, error(json!("rate_limit_exceeded"), "x"), C::Malformed),
+            // FastAPI, and what only looks like it.
+            (422, json!({"detail": "no"}), C::InvalidRequest),
+            (404, json!({"detail": 5}), C::ModelNotFound),
+            // Codes that say nothing, or nothing known.
+            (400, error(json!(""), "x"), C::InvalidRequest),
+            (500, error(json!(1_234_567), "x"), C::Server),
+            (429, error(json!("429"), "x"), C::RateLimited),
         ];
         for (status, body, class) in cases {
             let failure = at(status, &[], &body.to_string());
             assert_eq!(failure.class, class, "{status} {body}");
             assert_eq!(failure.status, Some(status));
+        }
+    }
+
+    #[test]
+    fn an_error_inside_a_200_goes_by_its_words() {
+        for (error, class) in [
+            (json!({"code": 503, "message": "x"}), FailureClass::Overloaded),
+            (json!({"code": "429", "message": "x"}), FailureClass::RateLimited),
+            (
+                json!({"type": "invalid_request_error", "message": "x"}),
+                FailureClass::InvalidRequest,
+            ),
+            (
+                json!({"type": "BadRequestError", "message": "x"}),
+                FailureClass::InvalidRequest,
+            ),
+            (json!({"type": "what", "message": "x"}), FailureClass::Malformed),
+        ] {
+            assert_eq!(in_band(&error).class, class, "{error}");
         }
     }
 

@@ -222,6 +222,34 @@ fn every_unit_is_counted_apart() {
 }
 
 #[test]
+fn every_unit_is_put_right_by_what_was_used() {
+    let rates = Rates {
+        input_tokens_per_minute: Some(600),
+        output_tokens_per_minute: Some(300),
+        ..Rates::default()
+    };
+    // 600 and 300 are reserved; (used, the most that fits then)
+    for (used, left) in [
+        ((600, 300), (0, 0)),
+        ((100, 300), (500, 0)),
+        ((600, 100), (0, 200)),
+    ] {
+        let mut limits = one(&rates);
+        let slot = limits.take(&tokens(600, 300), at(0)).unwrap();
+        limits.settle(slot, usage(used.0, used.1), at(0));
+        assert!(limits.peek(&tokens(left.0, left.1), at(0)).is_ok(), "{used:?}");
+        assert!(
+            limits.peek(&tokens(left.0 + 1, left.1), at(0)).is_err(),
+            "{used:?}"
+        );
+        assert!(
+            limits.peek(&tokens(left.0, left.1 + 1), at(0)).is_err(),
+            "{used:?}"
+        );
+    }
+}
+
+#[test]
 fn what_was_not_used_is_given_back() {
     let rates = Rates {
         requests_per_minute: Some(60),
