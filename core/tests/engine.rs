@@ -140,6 +140,36 @@ fn hi() -> ChatRequest {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_key_that_a_vendor_echoes_is_never_shown() {
+    const KEY: &str = "sk-canary-0123456789abcdef";
+    const ECHO: &str =
+        r#"{"error": {"message": "no: sk-canary-0123456789abcdef", "code": "sk-canary-0123456789abcdef"}}"#;
+    const IN_BAND: &str = "data: {\"error\": {\"message\": \"no: sk-canary-0123456789abcdef\"}}\n\n";
+    let long = format!(r#"{{"error": {{"message": "{}{KEY}"}}}}"#, "x".repeat(500));
+    let long: &'static str = Box::leak(long.into_boxed_str());
+    for answer in [
+        (0, 401, &[][..], vec![Send(ECHO)]),
+        (0, 401, &[], vec![Send(long)]),
+        (0, 200, &[], vec![Send(IN_BAND)]),
+        (0, 200, &[], vec![Send(TEXT), Wait(1), Send(IN_BAND)]),
+    ] {
+        let (client, _) = client_of(KEY, ONE, vec![answer]);
+        let mut shown = Vec::new();
+        match client.open(hi()).await {
+            Err(error) => shown.push(error),
+            Ok(mut stream) => {
+                while let Some(event) = stream.next().await {
+                    shown.extend(event.err());
+                }
+            }
+        }
+        let error = shown.pop().unwrap();
+        let text = format!("{error} {error:?} {:?}", error.trail());
+        assert!(text.contains("[key]") && !text.contains("sk-canary"), "{text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_renewed_key_is_not_parked_by_refusals_of_the_old_one() {
     let file = std::env::temp_dir().join(format!("hotspare-renewed-{}", std::process::id()));
     std::fs::write(&file, "sk-old").unwrap();

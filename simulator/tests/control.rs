@@ -71,7 +71,7 @@ fn failing(step: &Value) -> Value {
 #[tokio::test(start_paused = true)]
 async fn a_failover_is_told_step_by_step() {
     let script =
-        json!({"providers": {"a": failing(&json!({"status": 503})), "b": good("anthropic_messages")}});
+        json!({"providers": {"a": failing(&json!({"status": 500})), "b": good("anthropic_messages")}});
     let (client, events) = client(script, &json!({}));
     client.chat("hi").send().await.unwrap();
     assert_eq!(
@@ -81,19 +81,10 @@ async fn a_failover_is_told_step_by_step() {
             "attempt_started a/m",
             "attempt_ended a/m",
             "attempt_started b/m",
+            "first_content b/m",
             "attempt_ended b/m",
             "request_ended b/m"
         ]
-        .map(|line| match line {
-            "attempt_ended b/m" => "first_content b/m".to_owned(),
-            line => line.to_owned(),
-        })
-        .into_iter()
-        .flat_map(|line| match line.as_str() {
-            "first_content b/m" => vec![line, "attempt_ended b/m".to_owned()],
-            _ => vec![line],
-        })
-        .collect::<Vec<_>>()
     );
     let events = events.lock().unwrap();
     assert!(events.iter().all(|event| event.request == Some(1)));
@@ -355,10 +346,15 @@ async fn keys_models_and_places_that_close_are_told() {
 #[tokio::test(start_paused = true)]
 async fn calls_are_put_together_by_name() {
     let (client, _) = client(json!({"providers": {"a": good("openai_chat")}}), &json!({}));
-    let tool = Tool::Function(FunctionTool {
-        name: "f".to_owned(),
-        ..FunctionTool::default()
-    });
+    let tool = Tool::Function {
+        function: FunctionTool {
+            name: "f".to_owned(),
+            description: None,
+            parameters: None,
+            strict: None,
+        },
+        cache_control: None,
+    };
     let call = client
         .chat("hi".to_owned())
         .route("a/m")

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use super::exchange;
+use super::exchange as wire;
 use super::live::Live;
 use super::recovery::Resume;
 use super::targets::PreparedTarget;
@@ -39,13 +39,26 @@ pub(super) async fn attempt(
     target: &PreparedTarget,
     start: &Start,
     request: &ChatRequest,
+    wanted: (How, Option<&Resume>),
+    ticket: &mut Ticket,
+) -> Result<Answer, Failure> {
+    exchange(world, target, start, request, wanted, ticket)
+        .await
+        .map_err(|failure| world.scrubbed(start.key, failure))
+}
+
+async fn exchange(
+    world: &Arc<World>,
+    target: &PreparedTarget,
+    start: &Start,
+    request: &ChatRequest,
     (how, resume): (How, Option<&Resume>),
     ticket: &mut Ticket,
 ) -> Result<Answer, Failure> {
     let continued = resume.and_then(|resume| resume.request_for(target, request));
     ticket.notes.continues = continued.is_some();
     let asked = continued.as_ref().unwrap_or(request);
-    let body = exchange::open(world, target, start, asked, how.streams(), ticket).await?;
+    let body = wire::open(world, target, start, asked, how.streams(), ticket).await?;
     if how.streams() {
         let resume = resume.filter(|_| ticket.notes.continues);
         let mut live = Live::new(world, target, start, body, resume);
@@ -63,7 +76,7 @@ pub(super) async fn attempt(
             }
         };
     }
-    let bytes = exchange::whole(world, start, body, ticket).await?;
+    let bytes = wire::whole(world, start, body, ticket).await?;
     match target.dialect.decode(&bytes).and_then(checked) {
         Ok(completion) => {
             ticket.notes.seen = completion.text.len() as u64;

@@ -4,20 +4,56 @@ use std::sync::{Arc, Mutex};
 
 use http::HeaderValue;
 use http::header::HeaderName;
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use url::Origin;
 
 use super::lock;
 use crate::config::{self, KeySource};
 use crate::dialect::{Dialect, dialect};
 use crate::secrets;
-use crate::types::KeyId;
+use crate::types::{Failure, KeyId};
 
 /// A key as it is sent, bound to the one origin it may go to.
 pub(crate) struct Key {
+    secret: SecretString,
     pub(crate) fingerprint: String,
     pub(crate) header: (HeaderName, HeaderValue),
     pub(crate) origin: Origin,
+}
+
+impl Key {
+    /// Takes the key out of what a vendor said: some echo what they were sent.
+    pub(super) fn scrub(&self, failure: &mut Failure) {
+        let secret = self.secret.expose_secret();
+        let texts = [
+            Some(&mut failure.message),
+            failure.code.as_mut(),
+            failure.request_id.as_mut(),
+        ];
+        for text in texts.into_iter().flatten() {
+            if text.contains(secret) {
+                *text = text.replace(secret, "[key]");
+            }
+            cut_off(secret, text);
+        }
+    }
+}
+
+/// Takes away the beginning of a key at the end of a text that was cut there.
+fn cut_off(secret: &str, text: &mut String) {
+    /// Fewer characters of a key are its vendor's mark (`sk-proj-`), and tell nothing.
+    const TELLING: usize = 8;
+    let Some(said) = text.strip_suffix('…') else {
+        return;
+    };
+    let at = (TELLING..secret.len()).find_map(|length| {
+        let head = secret.get(..length)?;
+        said.strip_suffix(head).map(str::len)
+    });
+    if let Some(at) = at {
+        text.truncate(at);
+        text.push_str("[key]…");
+    }
 }
 
 struct Slot {
@@ -113,6 +149,7 @@ impl Pool {
         value.set_sensitive(true);
         Ok(Arc::new(Key {
             fingerprint: secrets::fingerprint(&secret),
+            secret,
             header: (HeaderName::from_static(name), value),
             origin: self.origin.clone(),
         }))

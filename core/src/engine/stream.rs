@@ -266,6 +266,7 @@ impl Running {
     }
 
     fn broke(mut self: Box<Self>, failure: Failure) -> State {
+        let failure = self.run.world.scrubbed(self.start.key, failure);
         let spans = self.spans_so_far();
         let Self {
             mut run,

@@ -17,7 +17,7 @@ use crate::mutant::{self, Mutant};
 use crate::policy::{Admission, Asked, HedgeBudget, PlannedTarget};
 use crate::routing;
 use crate::transport::{KeepWarm, Standby, Transport};
-use crate::types::{ChatRequest, Event, KeyId, Moment, TargetId, What};
+use crate::types::{ChatRequest, Event, Failure, KeyId, Moment, TargetId, What};
 
 /// What all requests of one client share.
 pub(crate) struct World {
@@ -179,6 +179,14 @@ impl World {
             id
         };
         self.providers.get(id.provider)?.pool.key(id.key)
+    }
+
+    /// The failure, with the key it was made with taken out of the vendor's words.
+    pub(super) fn scrubbed(&self, id: KeyId, mut failure: Failure) -> Failure {
+        if let Some(Ok(key)) = self.key(id) {
+            key.scrub(&mut failure);
+        }
+        failure
     }
 
     /// What may be shown of a key.
