@@ -37,6 +37,8 @@ class Lab:
                 for name in steps
             },
             "routes": {"default": {"targets": [f"{name}/m" for name in steps]}},
+            # Tests count requests and events; what keeps connections warm comes when it comes.
+            "standby": False,
         }
 
     def ends(self, provider: str = "a") -> list[str | None]:

@@ -206,6 +206,19 @@ def test_events_tell_attempts_and_decisions_in_order(lab: Start) -> None:
     assert breaker.to_dict()["from"] == "closed"
 
 
+def test_the_next_target_is_kept_warm(lab: Start) -> None:
+    started = lab(a=[], b=[])
+    config = {**started.config, "standby": {"spares": 1}}
+    config["providers"]["b"]["probe"] = "/models"
+    client, seen = hotspare.Client(config), Seen()
+    client.on_event(seen)
+    client.chat("hi")
+    seen.wait_for("probed")
+    probed = next(event for event in seen.events if event.type == "probed")
+    assert (probed.provider, probed.reached, probed.status) == ("b", True, 200)
+    assert [(entry["method"], entry["chat"]) for entry in started.simulator.journal("b")] == [("GET", False)]
+
+
 def test_a_callback_that_raises_is_told_and_stops_nothing(lab: Start, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[tuple[object, object]] = []
 
