@@ -20,7 +20,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use hotspare::types::{FailureClass, What};
+use hotspare::types::What;
 use hotspare::{Client, Config};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -146,7 +146,10 @@ async fn forget(client: &Client) {
     client.network_changed();
     client.hold("backup").expect("it is known");
     let error = client.chat("Say hi").send().await.expect_err("nothing answers");
-    assert_eq!(error.class(), Some(FailureClass::Connect));
+    assert_eq!(
+        error.trail().first().map(hotspare::types::Attempt::code),
+        Some("connect")
+    );
     client.force_closed("backup").expect("it is known");
 }
 

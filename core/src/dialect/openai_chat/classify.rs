@@ -372,6 +372,11 @@ mod tests {
             (307, error(json!("rate_limit_exceeded"), "x"), C::Malformed),
             // FastAPI, and what only looks like it.
             (422, json!({"detail": "no"}), C::InvalidRequest),
+            (
+                400,
+                json!({"detail": {"message": "Incorrect API key provided", "code": "invalid_api_key"}}),
+                C::Authentication,
+            ),
             (404, json!({"detail": 5}), C::ModelNotFound),
             // Codes that say nothing, or nothing known.
             (400, error(json!(""), "x"), C::InvalidRequest),
