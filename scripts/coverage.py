@@ -1,4 +1,4 @@
-"""Line coverage of the core by its own tests and the simulator's: runs cargo-tarpaulin, writes docs/resilience/coverage.md.
+"""Line coverage of the core by its own tests and the simulator's: cargo-tarpaulin into docs/resilience/coverage.md.
 
 Lines that only a mutant reaches are not counted: without the feature `mutants` they are no part of the build.
 Exits 1 when the core is below its floor, or a room that must be whole is not.
@@ -82,9 +82,9 @@ def main():
     text = [
         "# Line coverage",
         "",
-        "Written by `make coverage` (cargo-tarpaulin, LLVM engine): the core's own tests, and the scenarios, incidents and",
-        "recorded exchanges of the simulator's. The million-call simulation and the Python tests are not counted, nor are",
-        "lines that only a mutant reaches.",
+        "Written by `make coverage` (cargo-tarpaulin, LLVM engine): the core's own tests, and the scenarios, incidents",
+        "and recorded exchanges of the simulator's. The million-call simulation and the Python tests are not counted,",
+        "nor are lines that only a mutant reaches.",
         "",
         f"The core: **{share(every):.1%}** of {len(every)} lines.",
         "",
