@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::admission::{Admission, Asked, Refusal, RefusedBy};
 use super::backoff::full_jitter;
 use super::machine::{Cursor, Machine};
-use super::step::{Ending, Start, Step, Verdict};
+use super::step::{Start, Step, Verdict};
 use super::table::{Again, Row};
 use crate::health::State;
 use crate::limits::{Draw, Take};
@@ -149,28 +149,45 @@ impl Machine {
         now: Moment,
         admission: &mut Admission,
     ) -> Step {
-        let route = self.rules.route;
+        let only = comeback.key;
         if comeback.retry {
-            let cost = self.cost(index);
+            // Whether it would be let in is found out first: a place that is waited for is asked for many times.
+            if let Some(asked) = self.asked(index, only, false, now)
+                && let Err(refusal) = admission.peek(&asked, now)
+            {
+                return self.wait_on(index, comeback, refusal, now);
+            }
+            let (route, cost) = (self.rules.route, self.cost(index));
             if !admission
                 .retries
                 .try_retry(route, Draw::SameTarget, cost, Sent::Maybe, now)
             {
-                return self.finish(Ending::AllTargetsFailed);
+                // Another target may still be waited for, or let a last call through.
+                self.go_on(now, "");
+                return self.next(now, admission);
             }
             self.paid = true;
         }
-        match self.ask(index, comeback.key, false, now, admission) {
+        match self.ask(index, only, false, now, admission) {
             Ok(permit) => self.start(index, permit, now),
             Err(refusal) => {
-                if std::mem::take(&mut self.paid) {
-                    admission.retries.done(route);
-                }
-                match self.queue_on(index, comeback, &refusal, now) {
-                    Some(at) => Step::Wait(at),
-                    None => Step::Refuse { index, refusal },
-                }
+                self.unpay(admission);
+                self.wait_on(index, comeback, refusal, now)
             }
+        }
+    }
+
+    /// The attempt that was paid from the retry budget is not made.
+    pub(super) fn unpay(&mut self, admission: &mut Admission) {
+        if std::mem::take(&mut self.paid) {
+            admission.retries.done(self.rules.route);
+        }
+    }
+
+    fn wait_on(&mut self, index: usize, comeback: Comeback, refusal: Refusal, now: Moment) -> Step {
+        match self.queue_on(index, comeback, &refusal, now) {
+            Some(at) => Step::Wait(at),
+            None => Step::Refuse { index, refusal },
         }
     }
 

@@ -95,9 +95,9 @@ impl Machine {
     pub fn next(&mut self, now: Moment, admission: &mut Admission) -> Step {
         match self.cursor {
             Cursor::Over(ending) => Step::Finish(ending),
-            _ if now >= self.deadline => self.finish(Ending::DeadlineExceeded),
+            _ if now >= self.deadline => self.finish(Ending::DeadlineExceeded, admission),
             _ if self.sent >= self.rules.max_attempts && !mutant::on(Mutant::AttemptsUncounted) => {
-                self.finish(Ending::AttemptsExhausted)
+                self.finish(Ending::AttemptsExhausted, admission)
             }
             Cursor::Again(_, comeback) if comeback.at > now => Step::Wait(comeback.at),
             Cursor::Again(index, comeback) => self.call_again(index, comeback, now, admission),
@@ -114,9 +114,30 @@ impl Machine {
                         return self.start(index, permit, now);
                     }
                 }
-                self.finish(Ending::AllTargetsFailed)
+                self.finish(Ending::AllTargetsFailed, admission)
             }
         }
+    }
+
+    pub(super) fn asked(
+        &self,
+        index: usize,
+        only: Option<KeyId>,
+        last_resort: bool,
+        now: Moment,
+    ) -> Option<Asked<'_>> {
+        Some(Asked {
+            planned: self.plan.get(index)?,
+            // A key that is asked for by name is asked for again.
+            spent: match only {
+                Some(_) => &[],
+                None => &self.states.get(index)?.spent,
+            },
+            only,
+            alone: self.plan.len() == 1,
+            last_resort,
+            expires: self.limits(index, now).answer_by,
+        })
     }
 
     pub(super) fn ask(
@@ -127,31 +148,21 @@ impl Machine {
         now: Moment,
         admission: &mut Admission,
     ) -> Result<Permit, Refusal> {
-        let (Some(planned), Some(state)) = (self.plan.get(index), self.states.get(index)) else {
-            return Err(Refusal {
+        match self.asked(index, only, last_resort, now) {
+            Some(asked) => admission.admit(&asked, now),
+            None => Err(Refusal {
                 by: RefusedBy::NoKey,
                 key: None,
                 class: FailureClass::InvalidRequest,
                 status: None,
                 until: None,
                 why: "there is no such target".to_owned(),
-            });
-        };
-        admission.admit(
-            &Asked {
-                planned,
-                // A key that is asked for by name is asked for again.
-                spent: if only.is_some() { &[] } else { &state.spent },
-                only,
-                alone: self.plan.len() == 1,
-                last_resort,
-                expires: self.limits(index, now).answer_by,
-            },
-            now,
-        )
+            }),
+        }
     }
 
-    pub(super) fn finish(&mut self, ending: Ending) -> Step {
+    fn finish(&mut self, ending: Ending, admission: &mut Admission) -> Step {
+        self.unpay(admission);
         self.cursor = Cursor::Over(self.ended(ending));
         Step::Finish(self.ended(ending))
     }
@@ -241,10 +252,16 @@ impl Machine {
             asked: true,
             retry: false,
         });
+        // With one target no breaker refuses: it was the throttle, which is not asked twice.
+        let several = self.plan.len() > 1;
         if let Some(state) = self.states.get_mut(index) {
             state.seen = true;
-            state.shut = refusal.by == RefusedBy::Breaker;
-            state.comeback = comeback;
+            state.shut = several && refusal.by == RefusedBy::Breaker;
+            state.comeback = comeback.map(|comeback| Comeback {
+                // What was a retry stays one, however often it is put off.
+                retry: state.came_back,
+                ..comeback
+            });
         }
         let why = match refusal.by {
             // Nobody said no: an unset key must not take the app down while another vendor can answer.
@@ -301,11 +318,15 @@ impl Machine {
             self.set_comeback(now, start, failure, admission);
         }
         if self.may_go_on(failure.class, start.index) {
-            let cost = self.cost(start.index);
-            admission
-                .retries
-                .failover(self.rules.route, cost, failure.sent, now);
-            self.go_on(now, "")
+            let verdict = self.go_on(now, "");
+            // A retry is paid for when it goes out, and an end costs nothing.
+            if verdict.next == Next::NextTarget {
+                let cost = self.cost(start.index);
+                admission
+                    .retries
+                    .failover(self.rules.route, cost, failure.sent, now);
+            }
+            verdict
         } else {
             self.stop(match failure.class {
                 FailureClass::ContextLength => "no later target is known to have a larger window",
@@ -375,7 +396,7 @@ impl Machine {
 
     /// To the next target that has had no turn, else to one whose breaker lets a last call through, else back to the one
     /// that may be called again soonest, else the end.
-    fn go_on(&mut self, now: Moment, why: &'static str) -> Verdict {
+    pub(super) fn go_on(&mut self, now: Moment, why: &'static str) -> Verdict {
         let or = |default| if why.is_empty() { default } else { why };
         if now >= self.deadline {
             self.cursor = Cursor::Over(self.ended(Ending::DeadlineExceeded));
@@ -389,11 +410,12 @@ impl Machine {
             machine.cursor = Cursor::Over(machine.ended(Ending::AllTargetsFailed));
             Verdict::new(Next::Finish, reason)
         };
-        let soonest = self
-            .states
-            .iter()
-            .enumerate()
-            .filter_map(|(index, state)| Some((index, state.comeback?)))
+        let comebacks = || {
+            let states = self.states.iter().enumerate();
+            states.filter_map(|(index, state)| Some((index, state.comeback?)))
+        };
+        let soonest = comebacks()
+            .filter(|(_, comeback)| self.too_long(comeback, now).is_none())
             .min_by_key(|(_, comeback)| comeback.at);
         let Some((index, comeback)) = soonest else {
             if self.states.iter().any(|state| state.shut) && self.sent < self.rules.max_attempts {
@@ -403,11 +425,11 @@ impl Machine {
                     or("nothing else is left: one call is let through an open breaker"),
                 );
             }
-            return over(self, "no target is left");
+            let why = comebacks()
+                .min_by_key(|(_, comeback)| comeback.at)
+                .and_then(|(_, comeback)| self.too_long(&comeback, now));
+            return over(self, why.unwrap_or("no target is left"));
         };
-        if let Some(reason) = self.too_long(&comeback, now) {
-            return over(self, reason);
-        }
         if self.sent >= self.rules.max_attempts {
             return over(self, "no attempt is left");
         }

@@ -69,7 +69,11 @@ impl Machine {
         {
             return None;
         }
-        let mut permit = admission.admit(&asked, now).ok()?;
+        let Ok(mut permit) = admission.admit(&asked, now) else {
+            // What asking brought to light: a degraded target that has not got better opens.
+            admission.retries.done(route);
+            return None;
+        };
         Admission::paid(&mut permit, route);
         admission.hedges.pay(route, cost);
         let (target, key) = (planned.target, permit.key());
