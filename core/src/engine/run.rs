@@ -196,9 +196,12 @@ impl Run {
         resume: Option<&Resume>,
     ) -> Result<Answered, Box<Failed>> {
         let now = self.world.clock.now();
-        let hedge_at = self
-            .world
-            .decide(|admission| self.machine.hedge_at(&start, now, admission));
+        let hedge_at = match self.machine.hedges() {
+            true => self
+                .world
+                .decide(|admission| self.machine.hedge_at(&start, now, admission)),
+            false => None,
+        };
         let (world, request, how) = (Arc::clone(&self.world), Arc::clone(&self.request), self.how);
         let Some(target) = self.targets.get(start.index).cloned() else {
             return Err(no_target(start, ticket));

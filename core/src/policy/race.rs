@@ -14,6 +14,12 @@ const SAMPLES: usize = 50;
 const FLOOR: Duration = Duration::from_secs(1);
 
 impl Machine {
+    /// Whether any attempt of the request may be raced.
+    #[must_use]
+    pub fn hedges(&self) -> bool {
+        self.rules.stream && self.rules.hedge.is_some()
+    }
+
     /// When a second attempt may race this one; None when none may.
     #[must_use]
     pub fn hedge_at(&self, start: &Start, now: Moment, admission: &Admission) -> Option<Moment> {
