@@ -31,6 +31,8 @@ pub(super) struct Run {
     how: How,
     machine: Machine,
     number: u64,
+    /// What an attempt was told, while another one raced it, that no target would answer differently.
+    decided: Option<Failure>,
     over: bool,
 }
 
@@ -141,6 +143,7 @@ impl Run {
             book: Book::open(now),
             how,
             number,
+            decided: None,
             over: false,
             world,
         })
@@ -275,6 +278,9 @@ impl Run {
                 && self.world.renew(start.key, ticket.notes.key.as_deref())
         });
         let verdict = self.machine.raced(start, failure.as_ref());
+        if self.machine.is_last() {
+            self.decided.clone_from(&failure);
+        }
         match failure {
             Some(failure) => {
                 let closed = ticket.failed(&failure, renewed);
@@ -383,7 +389,9 @@ impl Run {
 
     pub(super) fn error(&mut self, ending: Ending) -> Error {
         let trail = self.book.take_trail();
-        let mut last = trail.iter().rev().find_map(Attempt::failure).cloned();
+        // What came of the attempt that raced it, when it is over, says less.
+        let decided = self.decided.take().filter(|_| ending == Ending::Failed);
+        let mut last = decided.or_else(|| trail.iter().rev().find_map(Attempt::failure).cloned());
         if let Some(last) = last.as_mut().filter(|last| last.class == FailureClass::Connect)
             && self.world.local_network_down()
         {

@@ -351,6 +351,12 @@ impl Machine {
         }
     }
 
+    /// Whether an attempt that was raced failed in a way that ends requests: then the one under way is the last.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        self.last
+    }
+
     /// What an attempt at this place of the plan may cost.
     #[must_use]
     pub fn quote(&self, index: usize) -> Option<Quote> {
