@@ -198,11 +198,12 @@ impl Run {
         mut ticket: Ticket,
         resume: Option<&Resume>,
     ) -> Result<Answered, Box<Failed>> {
-        let now = self.world.clock.now();
         let hedge_at = match self.machine.hedges() {
-            true => self
-                .world
-                .decide(|admission| self.machine.hedge_at(&start, now, admission)),
+            true => {
+                let now = self.world.clock.now();
+                self.world
+                    .decide(|admission| self.machine.hedge_at(&start, now, admission))
+            }
             false => None,
         };
         let (world, request, how) = (Arc::clone(&self.world), Arc::clone(&self.request), self.how);
@@ -277,6 +278,7 @@ impl Run {
             failure.class == FailureClass::Authentication
                 && self.world.renew(start.key, ticket.notes.key.as_deref())
         });
+        let now = self.world.clock.now();
         let verdict = self.machine.raced(start, failure.as_ref());
         if self.machine.is_last() {
             self.decided.clone_from(&failure);
@@ -284,12 +286,18 @@ impl Run {
         match failure {
             Some(failure) => {
                 let closed = ticket.failed(&failure, renewed);
-                self.enter(start.index, closed, Outcome::Failed(failure), &verdict, true);
+                self.enter(
+                    start.index,
+                    closed,
+                    Outcome::Failed(failure),
+                    (&verdict, true),
+                    now,
+                );
             }
             None if mutant::on(Mutant::LoserUnbooked) => drop(ticket.left()),
             None => {
                 let closed = ticket.left();
-                self.enter(start.index, closed, Outcome::Cancelled, &verdict, true);
+                self.enter(start.index, closed, Outcome::Cancelled, (&verdict, true), now);
             }
         }
     }
@@ -310,12 +318,24 @@ impl Run {
             self.machine
                 .failed(now, start, &failure, delivered, renewed, admission)
         });
-        self.enter(start.index, closed, Outcome::Failed(failure), &verdict, true);
+        self.enter(
+            start.index,
+            closed,
+            Outcome::Failed(failure),
+            (&verdict, true),
+            now,
+        );
         verdict.next
     }
 
-    fn enter(&mut self, index: usize, closed: Closed, outcome: Outcome, verdict: &Verdict, called: bool) {
-        let now = self.world.clock.now();
+    fn enter(
+        &mut self,
+        index: usize,
+        closed: Closed,
+        outcome: Outcome,
+        (verdict, called): (&Verdict, bool),
+        now: Moment,
+    ) {
         let Some(target) = self.targets.get(index) else {
             return;
         };
@@ -351,7 +371,7 @@ impl Run {
         };
         let verdict = self.machine.refused(now, index, refusal);
         let outcome = Outcome::Failed(failure);
-        self.enter(index, Closed::unsent(notes), outcome, &verdict, false);
+        self.enter(index, Closed::unsent(notes), outcome, (&verdict, false), now);
     }
 
     /// The reply, `completion` being the whole answer.
@@ -379,9 +399,9 @@ impl Run {
             reason: "answered",
             wait: Duration::ZERO,
         };
-        self.enter(start.index, closed, Outcome::Answered, &verdict, true);
+        self.enter(start.index, closed, Outcome::Answered, (&verdict, true), now);
         let book = std::mem::replace(&mut self.book, Book::open(now));
-        let created = self.world.clock.unix_seconds();
+        let created = self.world.clock.unix_seconds(now);
         let reply = book.reply(&target, completion, spans, now, created);
         self.finish("ok", Some(&reply.target), &reply.trail, reply.elapsed);
         Ok(reply)
