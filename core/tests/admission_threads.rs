@@ -40,7 +40,7 @@ fn planned() -> PlannedTarget {
         target: TARGETS[0],
         keys: vec![KEY],
         window: None,
-        domains: vec![DomainId(0)],
+        domains: [DomainId(0)].into(),
         estimate: ESTIMATE,
         quote: Quote::new(model, 400, Some(100), false),
         spill: false,

@@ -128,7 +128,7 @@ impl World {
                 target: target.id,
                 keys: self.usable_keys(target),
                 window: target.facts.and_then(|facts| facts.context_window),
-                domains: target.domains.clone(),
+                domains: Arc::clone(&target.domains),
                 estimate,
                 quote: Quote::new(target.facts, bytes, request.max_tokens, target.stops),
                 spill: place > 0,

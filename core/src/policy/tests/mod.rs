@@ -33,7 +33,7 @@ fn plan(keys: &[usize]) -> Vec<PlannedTarget> {
             target: TargetId(provider as u64),
             keys: (0..*count).map(|index| key(provider, index)).collect(),
             window: None,
-            domains: vec![DomainId(provider as u32)],
+            domains: [DomainId(provider as u32)].into(),
             estimate: Estimate::default(),
             quote: Quote::default(),
             spill: provider > 0,
@@ -57,7 +57,7 @@ fn admission(plan: &[PlannedTarget]) -> Admission {
             name: format!("p{index}/m"),
             endpoint: EndpointId(index as u32),
             endpoint_name: format!("p{index}"),
-            domains: planned.domains.clone(),
+            domains: planned.domains.to_vec(),
         });
         for (key, group) in planned.keys.iter().zip(groups.by_ref()) {
             let spec = KeySpec {
@@ -551,7 +551,7 @@ fn a_hedge_goes_to_another_domain_when_all_is_well_and_paid() {
     assert_eq!(race(&mut prepared(hedged())), Some(1));
     // The second target shares a domain with the first.
     let mut bench = prepared(hedged());
-    bench.machine.plan[1].domains = vec![DomainId(7), DomainId(0)];
+    bench.machine.plan[1].domains = [DomainId(7), DomainId(0)].into();
     assert_eq!(race(&mut bench), Some(2));
     // A breaker of the route is open.
     let mut bench = prepared(hedged());
