@@ -45,15 +45,21 @@ impl Listeners {
 }
 
 impl World {
-    /// Tells of changes of state.
+    /// Says which endpoints are down. Called while what is known is locked, so that the last word is the last change.
+    pub(super) fn note_down(&self, health: &[Change]) {
+        for change in health {
+            if let Scope::Endpoint(endpoint) = change.scope {
+                self.down(endpoint, matches!(change.to, State::Open | State::ForcedOpen));
+            }
+        }
+    }
+
+    /// Tells of changes of state. Of two changes that threads make at one moment, either may be told first.
     pub(super) fn announce(&self, health: &[Change], limits: &[LimitChange]) {
         for change in health {
             tracing::info!(
                 name = %change.name, from = change.from.as_str(), to = change.to.as_str(), why = %change.why, "breaker"
             );
-            if let Scope::Endpoint(endpoint) = change.scope {
-                self.down(endpoint, matches!(change.to, State::Open | State::ForcedOpen));
-            }
             self.tell(None, || What::Breaker {
                 scope: match change.scope {
                     Scope::Target(_) => "target",

@@ -223,6 +223,7 @@ impl World {
         let result = act(&mut admission);
         let health = admission.health.drain_changes();
         let limits = admission.limits.drain_changes();
+        self.note_down(&health);
         drop(admission);
         if !health.is_empty() || !limits.is_empty() {
             self.announce(&health, &limits);
