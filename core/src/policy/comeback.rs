@@ -40,7 +40,10 @@ impl Machine {
         let cost = self.cost(start.index);
         let route = self.rules.route;
         let alone = self.plan.len() == 1;
-        let state = self.states.get_mut(start.index)?;
+        let state = self
+            .states
+            .get_mut(start.index)
+            .filter(|state| !state.ruled_out)?;
         let reason = match again {
             Again::AtOnce => Some("tried again at once"),
             Again::IfRenewed if renewed => Some("its key has changed"),
@@ -111,6 +114,7 @@ impl Machine {
         }
         if let Some(state) = self.states.get_mut(start.index)
             && !state.came_back
+            && !state.ruled_out
         {
             state.comeback = Some(Comeback {
                 at,

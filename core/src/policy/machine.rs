@@ -18,6 +18,8 @@ pub(super) struct TargetState {
     pub(super) came_back: bool,
     /// Its breaker refused it, and it has not been called.
     shut: bool,
+    /// Another target was told what this one would say too: it is not called any more.
+    pub(super) ruled_out: bool,
     /// Keys spent in this request.
     pub(super) spent: Vec<KeyId>,
     /// It may be called again then.
@@ -386,6 +388,7 @@ impl Machine {
                 for (state, larger) in self.states.iter_mut().zip(&larger) {
                     if !larger {
                         state.seen = true;
+                        state.ruled_out = true;
                         state.shut = false;
                         state.comeback = None;
                     }
