@@ -156,7 +156,8 @@ impl Client {
     }
 
     /// Calls `listener` with every attempt, decision and change of state from now on. It runs where the event happens,
-    /// between two steps of a call: it must be quick, and must not wait for a call of the same client.
+    /// between two steps of a call: it must be quick, and must not wait for a call of the same client. It may call
+    /// [`Self::status`], [`Self::hold`] and the like, and begin calls. Should it panic, the calls go on.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         self.world.listeners.add(Arc::new(listener));
     }

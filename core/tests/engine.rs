@@ -396,3 +396,115 @@ async fn a_calls_id_is_given_though_its_name_comes_later() {
     }
     assert_eq!(ids, ["c"]);
 }
+
+/// A client of two targets at two vendors, its route saying more.
+fn route(more: &str, answers: Vec<Answer>) -> (Client, Arc<Vendor>) {
+    let config = format!(
+        r#"{{"providers": {{"openai": {{"keys": ["k"]}}, "anthropic": {{"keys": ["k"]}}}},
+            "routes": {{"default": {{"targets": ["anthropic/claude-haiku-4-5", "openai/gpt-4o-mini"],
+                "timeouts": {TIMEOUTS}, {more}}}}}}}"#
+    );
+    let vendor = Arc::new(Vendor {
+        answers: Mutex::new(answers.into()),
+        calls: AtomicUsize::new(0),
+    });
+    let transport: Arc<dyn Transport> = Arc::<Vendor>::clone(&vendor);
+    let client = Client::with_transport(Config::from_json(&config).unwrap(), transport, Some(1));
+    (client, vendor)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_target_would_answer_is_what_a_race_fails_with() {
+    // The first attempt is told that the request is wrong; the one that races it breaks later, in a way of its own.
+    let answers = vec![(3000, 400, &[] as &[_], vec![]), (3000, 500, &[], vec![])];
+    let hedge = r#""hedge": {"after": "2s", "share": 1.0}"#;
+    let (client, vendor) = route(hedge, answers);
+    let error = client.open(hi()).await.unwrap_err();
+    assert_eq!(vendor.calls.load(Ordering::Relaxed), 2);
+    let classes: Vec<_> = error
+        .trail()
+        .iter()
+        .filter_map(|attempt| attempt.failure())
+        .map(|failure| failure.class)
+        .collect();
+    assert_eq!(classes, [FailureClass::InvalidRequest, FailureClass::Server]);
+    assert_eq!(
+        (error.kind(), error.class()),
+        (ErrorKind::Failed, Some(FailureClass::InvalidRequest))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_broken_stream_used_is_told_though_recovery_fails() {
+    let begun = "data: {\"type\": \"message_start\", \"message\": {\"id\": \"1\", \"model\": \"m\", \"usage\": {\"input_tokens\": 7, \"output_tokens\": 1}}}\n\n";
+    let said = "data: {\"type\": \"content_block_start\", \"index\": 0, \"content_block\": {\"type\": \"text\", \"text\": \"a\"}}\n\n";
+    for recovery in ["error", "restart"] {
+        let answers = vec![(
+            0,
+            200,
+            &[] as &[_],
+            vec![Send(begun), Send(said), Wait(10), Break],
+        )];
+        let (client, _) = route(&format!("\"stream_recovery\": \"{recovery}\""), answers);
+        let mut stream = client.open(hi()).await.unwrap();
+        let error = loop {
+            if let Err(error) = stream.next().await.unwrap() {
+                break error;
+            }
+        };
+        let partial = error.partial().unwrap();
+        assert_eq!(
+            (partial.text.as_str(), partial.usage.input_tokens),
+            ("a", 7),
+            "{recovery}"
+        );
+    }
+}
+
+/// Content for ever, without a pause, as far as this many pieces.
+struct Torrent {
+    left: usize,
+    given: Arc<AtomicUsize>,
+}
+
+impl futures_core::Stream for Torrent {
+    type Item = Result<Bytes, TransportError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let Some(left) = self.left.checked_sub(1) else {
+            return Poll::Ready(Some(Ok(Bytes::from_static(END.as_bytes()))));
+        };
+        self.left = left;
+        self.given.fetch_add(1, Ordering::Relaxed);
+        Poll::Ready(Some(Ok(Bytes::from_static(TEXT.as_bytes()))))
+    }
+}
+
+struct Torrents(Arc<AtomicUsize>);
+
+impl Transport for Torrents {
+    fn send(&self, _: HttpRequest) -> Exchange {
+        let response = HttpResponse {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Body::new(Torrent {
+                left: 500_000,
+                given: Arc::clone(&self.0),
+            }),
+        };
+        Box::pin(std::future::ready(Ok(response)))
+    }
+}
+
+/// In real time: what never pauses never lets virtual time move.
+#[tokio::test]
+async fn a_stream_without_a_pause_is_held_back_no_longer_than_asked() {
+    let config = r#"{"providers": {"openai": {"keys": ["k"]}},
+        "routes": {"default": {"targets": ["openai/gpt-4o-mini"], "hold_back": "10ms"}}}"#;
+    let given = Arc::new(AtomicUsize::new(0));
+    let transport = Arc::new(Torrents(Arc::clone(&given)));
+    let client = Client::with_transport(Config::from_json(config).unwrap(), transport, Some(1));
+    let stream = client.open(hi()).await.unwrap();
+    assert!(given.load(Ordering::Relaxed) < 500_000, "all of it was held back");
+    drop(stream);
+}

@@ -208,7 +208,7 @@ def test_events_tell_attempts_and_decisions_in_order(lab: Start) -> None:
 
 def test_the_next_target_is_kept_warm(lab: Start) -> None:
     started = lab(a=[], b=[])
-    config = {**started.config, "standby": {"spares": 1}}
+    config: dict[str, Any] = {**started.config, "standby": {"spares": 1}}
     config["providers"]["b"]["probe"] = "/models"
     client, seen = hotspare.Client(config), Seen()
     client.on_event(seen)

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use super::retry_after::{header, reset_value, seconds};
 use crate::types::{RateTold, RateUnit};
@@ -116,8 +116,18 @@ const FAMILIES: &[Family] = &[
 /// from now. What cannot be read, and what a vendor writes for "unknown" (−1, a limit of 0), is passed over.
 #[must_use]
 pub fn told(headers: &HeaderMap, wall: SystemTime) -> Vec<RateTold> {
+    // Every reply is looked at, and most vendors tell nothing: looking up fifty names costs more than reading a few.
+    if !headers.keys().any(is_of_a_limit) {
+        return Vec::new();
+    }
     let families = FAMILIES.iter().filter_map(|family| read(headers, family, wall));
     families.chain(structured(headers)).collect()
+}
+
+/// Whether any of the families, or the structured header, has names that begin so.
+fn is_of_a_limit(name: &HeaderName) -> bool {
+    const BEGIN: [&str; 4] = ["x-ratelimit", "x-tokenlimit", "anthropic-ratelimit", "ratelimit"];
+    BEGIN.iter().any(|begin| name.as_str().starts_with(begin))
 }
 
 fn read(headers: &HeaderMap, family: &Family, wall: SystemTime) -> Option<RateTold> {

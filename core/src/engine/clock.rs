@@ -26,11 +26,16 @@ impl Clock {
     }
 
     pub(crate) fn wall(&self) -> SystemTime {
-        self.wall + self.now().since_start()
+        self.wall_at(self.now())
     }
 
-    pub(crate) fn unix_seconds(&self) -> u64 {
-        self.wall()
+    /// The time of day at a moment.
+    pub(crate) fn wall_at(&self, moment: Moment) -> SystemTime {
+        self.wall + moment.since_start()
+    }
+
+    pub(crate) fn unix_seconds(&self, moment: Moment) -> u64 {
+        self.wall_at(moment)
             .duration_since(UNIX_EPOCH)
             .unwrap_or(Duration::ZERO)
             .as_secs()
@@ -39,10 +44,11 @@ impl Clock {
     /// The instant of a moment; far moments are cut to what Tokio's timers take.
     pub(crate) fn instant(&self, moment: Moment) -> Instant {
         const FAR: Duration = Duration::from_secs(30 * 86_400);
-        self.start
-            + moment
-                .since_start()
-                .min(FAR.saturating_add(self.now().since_start()))
+        let since = moment.since_start();
+        if since <= FAR {
+            return self.start + since;
+        }
+        self.start + since.min(FAR.saturating_add(self.now().since_start()))
     }
 
     pub(crate) async fn sleep_until(&self, moment: Moment) {

@@ -82,7 +82,10 @@ fn build(
     match world.key(start.key) {
         None => {}
         Some(Ok(key)) if key.origin == url.origin() || mutant::on(Mutant::OneKeyForAll) => {
-            ticket.notes.key = Some(key.fingerprint.clone());
+            // Mostly it has not changed since the attempt was let in.
+            if ticket.notes.key.as_ref() != Some(&key.fingerprint) {
+                ticket.notes.key = Some(key.fingerprint.clone());
+            }
             let (name, value) = &key.header;
             if mutant::on(Mutant::KeyShown) {
                 ticket

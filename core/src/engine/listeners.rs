@@ -1,5 +1,6 @@
 //! Who is told of what happens.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +10,8 @@ use crate::health::{Change, Scope, State};
 use crate::limits::LimitChange;
 use crate::types::{Event, KeyId, Moment, What};
 
-/// What is called with every event. It runs where the event happens, so it must be quick and must not call the client.
+/// What is called with every event. It runs where the event happens, with no lock held: it may look at the client's state
+/// and begin calls, but must be quick.
 pub(crate) type Listener = Arc<dyn Fn(&Event) + Send + Sync>;
 
 /// The callbacks of one client.
@@ -33,21 +35,31 @@ impl Listeners {
         let event = event();
         let all = lock(&self.all).clone();
         for listener in all {
-            listener(&event);
+            // One that panics must not take the call down; where the call is being dropped, it would take the process.
+            let told = catch_unwind(AssertUnwindSafe(|| listener(&event)));
+            if told.is_err() {
+                tracing::error!("a listener of events panicked");
+            }
         }
     }
 }
 
 impl World {
-    /// Tells of changes of state.
+    /// Says which endpoints are down. Called while what is known is locked, so that the last word is the last change.
+    pub(super) fn note_down(&self, health: &[Change]) {
+        for change in health {
+            if let Scope::Endpoint(endpoint) = change.scope {
+                self.down(endpoint, matches!(change.to, State::Open | State::ForcedOpen));
+            }
+        }
+    }
+
+    /// Tells of changes of state. Of two changes that threads make at one moment, either may be told first.
     pub(super) fn announce(&self, health: &[Change], limits: &[LimitChange]) {
         for change in health {
             tracing::info!(
                 name = %change.name, from = change.from.as_str(), to = change.to.as_str(), why = %change.why, "breaker"
             );
-            if let Scope::Endpoint(endpoint) = change.scope {
-                self.down(endpoint, matches!(change.to, State::Open | State::ForcedOpen));
-            }
             self.tell(None, || What::Breaker {
                 scope: match change.scope {
                     Scope::Target(_) => "target",

@@ -116,7 +116,10 @@ impl Live {
                     .sum::<usize>();
                 said.text.chars().count() + said.reasoning.chars().count() + calls
             };
-            live.ended || wanted.chars.is_some_and(|wanted| chars() >= wanted)
+            live.ended
+                || wanted.chars.is_some_and(|wanted| chars() >= wanted)
+                // What comes without a pause never lets a timer have its turn.
+                || until.is_some_and(|until| world.clock.now() >= until)
         };
         while !enough(self) {
             let more = std::future::poll_fn(|cx| self.pump(cx, Phase::FirstContent, ticket));

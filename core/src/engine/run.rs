@@ -31,6 +31,8 @@ pub(super) struct Run {
     how: How,
     machine: Machine,
     number: u64,
+    /// What an attempt was told, while another one raced it, that no target would answer differently.
+    decided: Option<Failure>,
     over: bool,
 }
 
@@ -141,6 +143,7 @@ impl Run {
             book: Book::open(now),
             how,
             number,
+            decided: None,
             over: false,
             world,
         })
@@ -195,10 +198,14 @@ impl Run {
         mut ticket: Ticket,
         resume: Option<&Resume>,
     ) -> Result<Answered, Box<Failed>> {
-        let now = self.world.clock.now();
-        let hedge_at = self
-            .world
-            .decide(|admission| self.machine.hedge_at(&start, now, admission));
+        let hedge_at = match self.machine.hedges() {
+            true => {
+                let now = self.world.clock.now();
+                self.world
+                    .decide(|admission| self.machine.hedge_at(&start, now, admission))
+            }
+            false => None,
+        };
         let (world, request, how) = (Arc::clone(&self.world), Arc::clone(&self.request), self.how);
         let Some(target) = self.targets.get(start.index).cloned() else {
             return Err(no_target(start, ticket));
@@ -271,16 +278,26 @@ impl Run {
             failure.class == FailureClass::Authentication
                 && self.world.renew(start.key, ticket.notes.key.as_deref())
         });
+        let now = self.world.clock.now();
         let verdict = self.machine.raced(start, failure.as_ref());
+        if self.machine.is_last() {
+            self.decided.clone_from(&failure);
+        }
         match failure {
             Some(failure) => {
                 let closed = ticket.failed(&failure, renewed);
-                self.enter(start.index, closed, Outcome::Failed(failure), &verdict, true);
+                self.enter(
+                    start.index,
+                    closed,
+                    Outcome::Failed(failure),
+                    (&verdict, true),
+                    now,
+                );
             }
             None if mutant::on(Mutant::LoserUnbooked) => drop(ticket.left()),
             None => {
                 let closed = ticket.left();
-                self.enter(start.index, closed, Outcome::Cancelled, &verdict, true);
+                self.enter(start.index, closed, Outcome::Cancelled, (&verdict, true), now);
             }
         }
     }
@@ -301,12 +318,24 @@ impl Run {
             self.machine
                 .failed(now, start, &failure, delivered, renewed, admission)
         });
-        self.enter(start.index, closed, Outcome::Failed(failure), &verdict, true);
+        self.enter(
+            start.index,
+            closed,
+            Outcome::Failed(failure),
+            (&verdict, true),
+            now,
+        );
         verdict.next
     }
 
-    fn enter(&mut self, index: usize, closed: Closed, outcome: Outcome, verdict: &Verdict, called: bool) {
-        let now = self.world.clock.now();
+    fn enter(
+        &mut self,
+        index: usize,
+        closed: Closed,
+        outcome: Outcome,
+        (verdict, called): (&Verdict, bool),
+        now: Moment,
+    ) {
         let Some(target) = self.targets.get(index) else {
             return;
         };
@@ -342,7 +371,7 @@ impl Run {
         };
         let verdict = self.machine.refused(now, index, refusal);
         let outcome = Outcome::Failed(failure);
-        self.enter(index, Closed::unsent(notes), outcome, &verdict, false);
+        self.enter(index, Closed::unsent(notes), outcome, (&verdict, false), now);
     }
 
     /// The reply, `completion` being the whole answer.
@@ -370,9 +399,9 @@ impl Run {
             reason: "answered",
             wait: Duration::ZERO,
         };
-        self.enter(start.index, closed, Outcome::Answered, &verdict, true);
+        self.enter(start.index, closed, Outcome::Answered, (&verdict, true), now);
         let book = std::mem::replace(&mut self.book, Book::open(now));
-        let created = self.world.clock.unix_seconds();
+        let created = self.world.clock.unix_seconds(now);
         let reply = book.reply(&target, completion, spans, now, created);
         self.finish("ok", Some(&reply.target), &reply.trail, reply.elapsed);
         Ok(reply)
@@ -380,7 +409,9 @@ impl Run {
 
     pub(super) fn error(&mut self, ending: Ending) -> Error {
         let trail = self.book.take_trail();
-        let mut last = trail.iter().rev().find_map(Attempt::failure).cloned();
+        // What came of the attempt that raced it, when it is over, says less.
+        let decided = self.decided.take().filter(|_| ending == Ending::Failed);
+        let mut last = decided.or_else(|| trail.iter().rev().find_map(Attempt::failure).cloned());
         if let Some(last) = last.as_mut().filter(|last| last.class == FailureClass::Connect)
             && self.world.local_network_down()
         {

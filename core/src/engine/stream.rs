@@ -175,7 +175,11 @@ impl ChatStream {
                     .cloned()
                     .unwrap_or_else(|| Failure::malformed("the stream broke"));
                 let trail = error.trail().clone();
-                let error = Error::stream_interrupted(failure, resume.partial, trail);
+                let partial = Completion {
+                    usage: resume.usage,
+                    ..resume.partial
+                };
+                let error = Error::stream_interrupted(failure, partial, trail);
                 return State::Ending(VecDeque::new(), Some(error));
             }
         };
@@ -243,11 +247,11 @@ impl Running {
             run,
             start,
             ticket,
-            live,
+            mut live,
             usage,
             ..
         } = *self;
-        let mut events = live.events.clone();
+        let mut events = std::mem::take(&mut live.events);
         let mut completion = live.into_completion();
         if continues {
             completion.usage = completion.usage.plus(&usage);

@@ -25,7 +25,7 @@ pub(crate) struct PreparedProvider {
     /// The account of each of its keys; one stands for "no key" where there are none.
     pub(super) groups: Vec<(GroupId, String)>,
     pub(super) endpoint: EndpointId,
-    domains: Vec<DomainId>,
+    domains: Arc<[DomainId]>,
     stops: bool,
 }
 
@@ -38,7 +38,7 @@ pub(crate) struct PreparedTarget {
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) base_url: String,
     pub(crate) facts: Option<&'static Model>,
-    pub(crate) domains: Vec<DomainId>,
+    pub(crate) domains: Arc<[DomainId]>,
     /// Whether the vendor stops billing when a stream is left.
     pub(crate) stops: bool,
     pub(super) provider: usize,
@@ -124,7 +124,7 @@ impl Providers {
             dialect: provider.dialect,
             base_url: provider.base_url.clone(),
             facts: catalog::model(&target.provider, &target.model),
-            domains: provider.domains.clone(),
+            domains: Arc::clone(&provider.domains),
             stops: provider.stops,
             provider: index,
             endpoint: provider.endpoint,
@@ -152,7 +152,7 @@ impl Providers {
             name: target.name.clone(),
             endpoint: target.endpoint,
             endpoint_name: target.provider_name.clone(),
-            domains: target.domains.clone(),
+            domains: target.domains.to_vec(),
         }
     }
 }
@@ -181,7 +181,7 @@ impl Numbers {
             pool: Pool::new(index, config),
             groups: self.accounts(config),
             endpoint: EndpointId(u32::try_from(index).unwrap_or(u32::MAX)),
-            domains,
+            domains: domains.into(),
             stops: catalog::provider(&config.name).is_some_and(|known| known.stops_on_disconnect),
         }
     }

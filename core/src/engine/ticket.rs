@@ -101,8 +101,8 @@ impl Ticket {
     pub(super) fn head(&mut self, status: StatusCode, headers: &HeaderMap) {
         self.notes.status = Some(status.as_u16());
         self.notes.request_id = request_id(headers);
-        let (now, wall) = (self.world.clock.now(), self.world.clock.wall());
-        let told = rate_limits::told(headers, wall);
+        let now = self.world.clock.now();
+        let told = rate_limits::told(headers, self.world.clock.wall_at(now));
         if let Some(permit) = &self.permit {
             self.world.decide(|admission| admission.head(permit, &told, now));
         }

@@ -128,7 +128,7 @@ impl World {
                 target: target.id,
                 keys: self.usable_keys(target),
                 window: target.facts.and_then(|facts| facts.context_window),
-                domains: target.domains.clone(),
+                domains: Arc::clone(&target.domains),
                 estimate,
                 quote: Quote::new(target.facts, bytes, request.max_tokens, target.stops),
                 spill: place > 0,
@@ -231,6 +231,7 @@ impl World {
         let result = act(&mut admission);
         let health = admission.health.drain_changes();
         let limits = admission.limits.drain_changes();
+        self.note_down(&health);
         drop(admission);
         if !health.is_empty() || !limits.is_empty() {
             self.announce(&health, &limits);

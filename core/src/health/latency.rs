@@ -65,10 +65,9 @@ impl Latency {
         if self.times.len() < min {
             return None;
         }
-        let mut sorted: Vec<Duration> = self.times.iter().copied().collect();
-        sorted.sort_unstable();
-        let rank = (sorted.len() * part).div_ceil(of);
-        sorted.get(rank.saturating_sub(1)).copied()
+        let mut times: Vec<Duration> = self.times.iter().copied().collect();
+        let rank = (times.len() * part).div_ceil(of).saturating_sub(1);
+        (rank < times.len()).then(|| *times.select_nth_unstable(rank).1)
     }
 }
 

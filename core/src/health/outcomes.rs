@@ -44,11 +44,15 @@ impl Health {
         }
         let mut slow = false;
         if let Some(target) = self.targets.get_mut(&pass.target) {
-            let usual = target.latency.p50().unwrap_or_default();
-            slow = ttft
-                > usual
-                    .mul_f64(self.settings.slow_factor)
-                    .max(self.settings.slow_floor);
+            let settings = &self.settings;
+            // The median costs a look at every time that is kept: below the floor nothing depends on it.
+            slow = ttft > settings.slow_floor
+                && ttft
+                    > target
+                        .latency
+                        .p50()
+                        .unwrap_or_default()
+                        .mul_f64(settings.slow_factor);
             target.latency.first_content(ttft, now);
         }
         self.start_succeeded(pass, slow, now);

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::hedge::HedgeBudget;
@@ -38,7 +39,7 @@ pub struct PlannedTarget {
     /// Tokens its model's window holds, when known.
     pub window: Option<u64>,
     /// What it may fail together with.
-    pub domains: Vec<DomainId>,
+    pub domains: Arc<[DomainId]>,
     /// Tokens it is thought to need.
     pub estimate: Estimate,
     /// US dollars it may cost.

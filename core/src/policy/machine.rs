@@ -1,46 +1,33 @@
 use std::time::Duration;
 
 use super::admission::{Admission, Asked, Permit, PlannedTarget, Refusal, RefusedBy};
-use super::backoff::full_jitter;
+use super::comeback::{Comeback, again, opens};
 use super::step::{Ending, Limits, Rules, Start, Step, Verdict};
-use super::table::{Again, GoOn, Row, row};
+use super::table::{Again, GoOn, row};
 use crate::budget::Quote;
-use crate::health::State;
-use crate::limits::{Draw, Take};
 use crate::mutant::{self, Mutant};
-use crate::types::{Failure, FailureClass, KeyId, Moment, Next, Phase, Sent};
-
-/// When a place is asked for again that no time is known for.
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+use crate::types::{Failure, FailureClass, KeyId, Moment, Next, Phase};
 
 #[derive(Debug, Clone, Default)]
 pub(super) struct TargetState {
     /// It was sent to, or refused.
     pub(super) seen: bool,
     /// Its at-once retry is used.
-    repeated: bool,
+    pub(super) repeated: bool,
     /// Its waited-for retry is used.
-    came_back: bool,
+    pub(super) came_back: bool,
     /// Its breaker refused it, and it has not been called.
     shut: bool,
+    /// Another target was told what this one would say too: it is not called any more.
+    pub(super) ruled_out: bool,
     /// Keys spent in this request.
-    spent: Vec<KeyId>,
+    pub(super) spent: Vec<KeyId>,
     /// It may be called again then.
-    comeback: Option<Comeback>,
+    pub(super) comeback: Option<Comeback>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Comeback {
-    at: Moment,
-    key: Option<KeyId>,
-    /// The wait is the vendor's, or for a place, so `rate_limit_wait` bounds it; a mere backoff is bounded by its own cap.
-    asked: bool,
-    /// It is a retry, which the retry budget pays for; else it is the first call, waited for.
-    retry: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Cursor {
+pub(super) enum Cursor {
     /// Call the target at this index, with any key that is open.
     Target(usize),
     /// Call it again, not before then.
@@ -56,14 +43,14 @@ pub struct Machine {
     pub(super) plan: Vec<PlannedTarget>,
     pub(super) rules: Rules,
     pub(super) states: Vec<TargetState>,
-    deadline: Moment,
+    pub(super) deadline: Moment,
     pub(super) sent: u32,
-    rng: fastrand::Rng,
-    cursor: Cursor,
+    pub(super) rng: fastrand::Rng,
+    pub(super) cursor: Cursor,
     /// When it began to wait.
-    waiting: Option<Moment>,
+    pub(super) waiting: Option<Moment>,
     /// The next attempt was paid from the retry budget.
-    paid: bool,
+    pub(super) paid: bool,
     /// Content had reached the caller before the last failure.
     delivered: bool,
     /// An attempt that was raced failed in a way that ends requests: the other one is the last.
@@ -110,9 +97,9 @@ impl Machine {
     pub fn next(&mut self, now: Moment, admission: &mut Admission) -> Step {
         match self.cursor {
             Cursor::Over(ending) => Step::Finish(ending),
-            _ if now >= self.deadline => self.finish(Ending::DeadlineExceeded),
+            _ if now >= self.deadline => self.finish(Ending::DeadlineExceeded, admission),
             _ if self.sent >= self.rules.max_attempts && !mutant::on(Mutant::AttemptsUncounted) => {
-                self.finish(Ending::AttemptsExhausted)
+                self.finish(Ending::AttemptsExhausted, admission)
             }
             Cursor::Again(_, comeback) if comeback.at > now => Step::Wait(comeback.at),
             Cursor::Again(index, comeback) => self.call_again(index, comeback, now, admission),
@@ -129,45 +116,33 @@ impl Machine {
                         return self.start(index, permit, now);
                     }
                 }
-                self.finish(Ending::AllTargetsFailed)
+                self.finish(Ending::AllTargetsFailed, admission)
             }
         }
     }
 
-    /// Draws on the retry budget when the call goes out, not when it is decided: a request may end while it waits.
-    fn call_again(
-        &mut self,
+    pub(super) fn asked(
+        &self,
         index: usize,
-        comeback: Comeback,
+        only: Option<KeyId>,
+        last_resort: bool,
         now: Moment,
-        admission: &mut Admission,
-    ) -> Step {
-        let route = self.rules.route;
-        if comeback.retry {
-            let cost = self.cost(index);
-            if !admission
-                .retries
-                .try_retry(route, Draw::SameTarget, cost, Sent::Maybe, now)
-            {
-                return self.finish(Ending::AllTargetsFailed);
-            }
-            self.paid = true;
-        }
-        match self.ask(index, comeback.key, false, now, admission) {
-            Ok(permit) => self.start(index, permit, now),
-            Err(refusal) => {
-                if std::mem::take(&mut self.paid) {
-                    admission.retries.done(route);
-                }
-                match self.queue_on(index, comeback, &refusal, now) {
-                    Some(at) => Step::Wait(at),
-                    None => Step::Refuse { index, refusal },
-                }
-            }
-        }
+    ) -> Option<Asked<'_>> {
+        Some(Asked {
+            planned: self.plan.get(index)?,
+            // A key that is asked for by name is asked for again.
+            spent: match only {
+                Some(_) => &[],
+                None => &self.states.get(index)?.spent,
+            },
+            only,
+            alone: self.plan.len() == 1,
+            last_resort,
+            expires: self.limits(index, now).answer_by,
+        })
     }
 
-    fn ask(
+    pub(super) fn ask(
         &self,
         index: usize,
         only: Option<KeyId>,
@@ -175,31 +150,21 @@ impl Machine {
         now: Moment,
         admission: &mut Admission,
     ) -> Result<Permit, Refusal> {
-        let (Some(planned), Some(state)) = (self.plan.get(index), self.states.get(index)) else {
-            return Err(Refusal {
+        match self.asked(index, only, last_resort, now) {
+            Some(asked) => admission.admit(&asked, now),
+            None => Err(Refusal {
                 by: RefusedBy::NoKey,
                 key: None,
                 class: FailureClass::InvalidRequest,
                 status: None,
                 until: None,
                 why: "there is no such target".to_owned(),
-            });
-        };
-        admission.admit(
-            &Asked {
-                planned,
-                // A key that is asked for by name is asked for again.
-                spent: if only.is_some() { &[] } else { &state.spent },
-                only,
-                alone: self.plan.len() == 1,
-                last_resort,
-                expires: self.limits(index, now).answer_by,
-            },
-            now,
-        )
+            }),
+        }
     }
 
-    fn finish(&mut self, ending: Ending) -> Step {
+    fn finish(&mut self, ending: Ending, admission: &mut Admission) -> Step {
+        self.unpay(admission);
         self.cursor = Cursor::Over(self.ended(ending));
         Step::Finish(self.ended(ending))
     }
@@ -246,7 +211,7 @@ impl Machine {
         }
     }
 
-    fn start(&mut self, index: usize, mut permit: Permit, now: Moment) -> Step {
+    pub(super) fn start(&mut self, index: usize, mut permit: Permit, now: Moment) -> Step {
         let limits = self.limits(index, now);
         if std::mem::take(&mut self.paid) {
             Admission::paid(&mut permit, self.rules.route);
@@ -276,42 +241,9 @@ impl Machine {
     }
 
     /// Whether one more attempt here still leaves one for each target that has had no turn.
-    fn has_room(&self) -> bool {
+    pub(super) fn has_room(&self) -> bool {
         usize::try_from(self.rules.max_attempts.saturating_sub(self.sent)).unwrap_or(usize::MAX)
             > self.untried()
-    }
-
-    /// Whether a wait until then is within what the route allows, or why not.
-    fn too_long(&self, comeback: &Comeback, now: Moment) -> Option<&'static str> {
-        let waited = comeback.at - self.waiting.unwrap_or(now);
-        if comeback.asked && waited > self.rules.rate_limit_wait && !mutant::on(Mutant::WaitUnbounded) {
-            Some("nothing else is left, and the wait is longer than `rate_limit_wait`")
-        } else if comeback.at >= self.deadline {
-            Some("nothing else is left, and the wait does not fit the deadline")
-        } else {
-            None
-        }
-    }
-
-    /// A place that was waited for has gone to another request: waits on, as long as that is allowed.
-    fn queue_on(
-        &mut self,
-        index: usize,
-        comeback: Comeback,
-        refusal: &Refusal,
-        now: Moment,
-    ) -> Option<Moment> {
-        let at = opens(refusal, now)?;
-        let comeback = Comeback {
-            at,
-            asked: true,
-            ..comeback
-        };
-        if self.too_long(&comeback, now).is_some() {
-            return None;
-        }
-        self.cursor = Cursor::Again(index, comeback);
-        Some(at)
     }
 
     /// A target was not called. The plan goes on, but where a key was refused earlier and the class ends requests.
@@ -322,10 +254,16 @@ impl Machine {
             asked: true,
             retry: false,
         });
+        // With one target no breaker refuses: it was the throttle, which is not asked twice.
+        let several = self.plan.len() > 1;
         if let Some(state) = self.states.get_mut(index) {
             state.seen = true;
-            state.shut = refusal.by == RefusedBy::Breaker;
-            state.comeback = comeback;
+            state.shut = several && refusal.by == RefusedBy::Breaker;
+            state.comeback = comeback.map(|comeback| Comeback {
+                // What was a retry stays one, however often it is put off.
+                retry: state.came_back,
+                ..comeback
+            });
         }
         let why = match refusal.by {
             // Nobody said no: an unset key must not take the app down while another vendor can answer.
@@ -382,11 +320,15 @@ impl Machine {
             self.set_comeback(now, start, failure, admission);
         }
         if self.may_go_on(failure.class, start.index) {
-            let cost = self.cost(start.index);
-            admission
-                .retries
-                .failover(self.rules.route, cost, failure.sent, now);
-            self.go_on(now, "")
+            let verdict = self.go_on(now, "");
+            // A retry is paid for when it goes out, and an end costs nothing.
+            if verdict.next == Next::NextTarget {
+                let cost = self.cost(start.index);
+                admission
+                    .retries
+                    .failover(self.rules.route, cost, failure.sent, now);
+            }
+            verdict
         } else {
             self.stop(match failure.class {
                 FailureClass::ContextLength => "no later target is known to have a larger window",
@@ -411,113 +353,10 @@ impl Machine {
         }
     }
 
-    /// At once again, be it with the same key or another one of the target.
-    fn here_again(
-        &mut self,
-        now: Moment,
-        start: &Start,
-        failure: &Failure,
-        (row, again): (Row, Again),
-        renewed: bool,
-        admission: &mut Admission,
-    ) -> Option<Verdict> {
-        let room = self.has_room() && now < self.deadline;
-        let cost = self.cost(start.index);
-        let route = self.rules.route;
-        let alone = self.plan.len() == 1;
-        let state = self.states.get_mut(start.index)?;
-        let reason = match again {
-            Again::AtOnce => Some("tried again at once"),
-            Again::IfRenewed if renewed => Some("its key has changed"),
-            _ => None,
-        };
-        if let Some(reason) = reason
-            && room
-            && !state.repeated
-            && admission.health.peek(start.target, alone, now).is_ok()
-            // What never left costs nothing and is no load on anybody.
-            && (failure.sent == Sent::No || renewed || admission.retries.try_retry(route, Draw::SameTarget, cost, failure.sent, now))
-        {
-            state.repeated = true;
-            self.paid = failure.sent != Sent::No && !renewed;
-            self.cursor = Cursor::Again(
-                start.index,
-                Comeback {
-                    at: now,
-                    key: Some(start.key),
-                    asked: false,
-                    retry: false,
-                },
-            );
-            return Some(Verdict::new(Next::SameTarget, reason));
-        }
-        if row.other_key {
-            state.spent.push(start.key);
-            let planned = self.plan.get(start.index)?;
-            let asked = Asked {
-                planned,
-                spent: &state.spent,
-                only: None,
-                alone,
-                last_resort: false,
-                expires: now,
-            };
-            if room && admission.peek(&asked, now).is_ok() {
-                admission.retries.failover(route, cost, failure.sent, now);
-                self.cursor = Cursor::Target(start.index);
-                return Some(Verdict::new(Next::NextKey, "another key of this target is open"));
-            }
-        }
-        None
-    }
-
-    /// When the target may be called again, should nothing else be left.
-    fn set_comeback(&mut self, now: Moment, start: &Start, failure: &Failure, admission: &Admission) {
-        let wait = full_jitter(&self.rules.backoff, self.sent.saturating_sub(1), &mut self.rng);
-        let limited = failure.class == FailureClass::RateLimited;
-        let soonest = limited
-            .then(|| self.soonest(start.index, now, admission))
-            .flatten();
-        let (key, asked) = soonest.map_or_else(
-            || (start.key, failure.retry_after.unwrap_or_default()),
-            |(key, until)| (key, until - now),
-        );
-        let at = now + wait.max(asked);
-        // What its breaker would refuse then is not waited for.
-        let shut = admission.health.peek(start.target, self.plan.len() == 1, at);
-        if shut.is_err_and(|shut| matches!(shut.state, State::Open | State::ForcedOpen)) {
-            return;
-        }
-        if let Some(state) = self.states.get_mut(start.index)
-            && !state.came_back
-        {
-            state.comeback = Some(Comeback {
-                at,
-                key: Some(key),
-                asked: limited || !asked.is_zero(),
-                retry: true,
-            });
-        }
-    }
-
-    /// The key of a rate-limited target that opens first, and when. Keys that no waiting opens are left out.
-    fn soonest(&self, index: usize, now: Moment, admission: &Admission) -> Option<(KeyId, Moment)> {
-        let planned = self.plan.get(index)?;
-        let take = Take {
-            target: planned.target,
-            keys: &planned.keys,
-            spent: &[],
-            estimate: planned.estimate,
-            spill: planned.spill,
-            only: None,
-        };
-        match admission.limits.peek(&take, now) {
-            Ok(key) => Some((key, now)),
-            Err(blocked) if blocked.gate.class == FailureClass::RateLimited => {
-                Some((blocked.key?, blocked.gate.until?))
-            }
-            Err(_) => None,
-        }
+    /// Whether an attempt that was raced failed in a way that ends requests: then the one under way is the last.
+    #[must_use]
+    pub const fn is_last(&self) -> bool {
+        self.last
     }
 
     /// What an attempt at this place of the plan may cost.
@@ -526,7 +365,7 @@ impl Machine {
         self.plan.get(index).map(|planned| planned.quote)
     }
 
-    fn cost(&self, index: usize) -> Option<f64> {
+    pub(super) fn cost(&self, index: usize) -> Option<f64> {
         self.quote(index)?.worst()
     }
 
@@ -549,6 +388,7 @@ impl Machine {
                 for (state, larger) in self.states.iter_mut().zip(&larger) {
                     if !larger {
                         state.seen = true;
+                        state.ruled_out = true;
                         state.shut = false;
                         state.comeback = None;
                     }
@@ -565,7 +405,7 @@ impl Machine {
 
     /// To the next target that has had no turn, else to one whose breaker lets a last call through, else back to the one
     /// that may be called again soonest, else the end.
-    fn go_on(&mut self, now: Moment, why: &'static str) -> Verdict {
+    pub(super) fn go_on(&mut self, now: Moment, why: &'static str) -> Verdict {
         let or = |default| if why.is_empty() { default } else { why };
         if now >= self.deadline {
             self.cursor = Cursor::Over(self.ended(Ending::DeadlineExceeded));
@@ -579,11 +419,12 @@ impl Machine {
             machine.cursor = Cursor::Over(machine.ended(Ending::AllTargetsFailed));
             Verdict::new(Next::Finish, reason)
         };
-        let soonest = self
-            .states
-            .iter()
-            .enumerate()
-            .filter_map(|(index, state)| Some((index, state.comeback?)))
+        let comebacks = || {
+            let states = self.states.iter().enumerate();
+            states.filter_map(|(index, state)| Some((index, state.comeback?)))
+        };
+        let soonest = comebacks()
+            .filter(|(_, comeback)| self.too_long(comeback, now).is_none())
             .min_by_key(|(_, comeback)| comeback.at);
         let Some((index, comeback)) = soonest else {
             if self.states.iter().any(|state| state.shut) && self.sent < self.rules.max_attempts {
@@ -593,11 +434,11 @@ impl Machine {
                     or("nothing else is left: one call is let through an open breaker"),
                 );
             }
-            return over(self, "no target is left");
+            let why = comebacks()
+                .min_by_key(|(_, comeback)| comeback.at)
+                .and_then(|(_, comeback)| self.too_long(&comeback, now));
+            return over(self, why.unwrap_or("no target is left"));
         };
-        if let Some(reason) = self.too_long(&comeback, now) {
-            return over(self, reason);
-        }
         if self.sent >= self.rules.max_attempts {
             return over(self, "no attempt is left");
         }
@@ -612,33 +453,5 @@ impl Machine {
             reason: "nothing else is left: a target that may recover is tried again",
             wait: comeback.at - now,
         }
-    }
-}
-
-/// When a target that was not called may be asked again: rate limits and places come free by waiting; breakers do too,
-/// but are not waited for.
-fn opens(refusal: &Refusal, now: Moment) -> Option<Moment> {
-    let soon = now + ASK_AGAIN;
-    match refusal.by {
-        RefusedBy::Limited => refusal.until,
-        // A permit that is out comes back with its attempt, mostly long before it expires.
-        RefusedBy::Recovering => Some(soon),
-        RefusedBy::Paced | RefusedBy::Busy | RefusedBy::Spill => Some(
-            refusal
-                .until
-                .map_or(soon, |until| until.max(now + Duration::from_millis(1))),
-        ),
-        RefusedBy::NoKey | RefusedBy::Parked | RefusedBy::Breaker | RefusedBy::Held => None,
-    }
-}
-
-/// Whether the same target may be called again: the table's word, unless the vendor has one of its own.
-fn again(row: Row, failure: &Failure, delivered: bool) -> Again {
-    match row.again {
-        Again::AtOnce | Again::WhenNothingElse if failure.should_retry == Some(false) => Again::No,
-        // A stream that broke says little of the target: where no other is left, it may answer from the start.
-        _ if delivered => Again::WhenNothingElse,
-        Again::No if failure.should_retry == Some(true) && failure.sent != Sent::No => Again::WhenNothingElse,
-        again => again,
     }
 }

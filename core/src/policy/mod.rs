@@ -15,6 +15,7 @@
 
 mod admission;
 mod backoff;
+mod comeback;
 mod hedge;
 mod machine;
 mod race;

@@ -14,6 +14,12 @@ const SAMPLES: usize = 50;
 const FLOOR: Duration = Duration::from_secs(1);
 
 impl Machine {
+    /// Whether any attempt of the request may be raced.
+    #[must_use]
+    pub fn hedges(&self) -> bool {
+        self.rules.stream && self.rules.hedge.is_some()
+    }
+
     /// When a second attempt may race this one; None when none may.
     #[must_use]
     pub fn hedge_at(&self, start: &Start, now: Moment, admission: &Admission) -> Option<Moment> {
@@ -69,7 +75,11 @@ impl Machine {
         {
             return None;
         }
-        let mut permit = admission.admit(&asked, now).ok()?;
+        let Ok(mut permit) = admission.admit(&asked, now) else {
+            // What asking brought to light: a degraded target that has not got better opens.
+            admission.retries.done(route);
+            return None;
+        };
         Admission::paid(&mut permit, route);
         admission.hedges.pay(route, cost);
         let (target, key) = (planned.target, permit.key());

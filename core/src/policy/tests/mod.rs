@@ -1,7 +1,5 @@
 use std::time::Duration;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::budget::{Ledger, Quote};
 use crate::config::{Backoff, Hedge, Timeouts};
@@ -11,6 +9,10 @@ use crate::types::{
     Billing, CostRange, DomainId, EndpointId, Estimate, Failure, FailureClass as C, GroupId, KeyId, Moment,
     Next, Phase, Rates, RouteId, Sent, TargetId, Usage,
 };
+
+mod bounds;
+mod hedges;
+mod retries;
 
 fn at(millis: u64) -> Moment {
     Moment::new(Duration::from_millis(millis))
@@ -32,7 +34,7 @@ fn plan(keys: &[usize]) -> Vec<PlannedTarget> {
             target: TargetId(provider as u64),
             keys: (0..*count).map(|index| key(provider, index)).collect(),
             window: None,
-            domains: vec![DomainId(provider as u32)],
+            domains: [DomainId(provider as u32)].into(),
             estimate: Estimate::default(),
             quote: Quote::default(),
             spill: provider > 0,
@@ -56,7 +58,7 @@ fn admission(plan: &[PlannedTarget]) -> Admission {
             name: format!("p{index}/m"),
             endpoint: EndpointId(index as u32),
             endpoint_name: format!("p{index}"),
-            domains: planned.domains.clone(),
+            domains: planned.domains.to_vec(),
         });
         for (key, group) in planned.keys.iter().zip(groups.by_ref()) {
             let spec = KeySpec {
@@ -428,37 +430,6 @@ fn the_vendors_word_on_retrying_wins_for_the_same_target() {
 }
 
 #[test]
-fn slices_leave_later_targets_their_minimum() {
-    // (targets, total, reserve, slices of the attempts when each uses its slice up)
-    let cases: [(usize, u64, u64, &[u64]); 4] = [
-        (3, 60, 10, &[40, 10, 10]),
-        (1, 60, 10, &[60]),
-        (3, 12, 10, &[4, 4, 4]),
-        (2, 60, 40, &[30, 30]),
-    ];
-    for (targets, total, reserve, slices) in cases {
-        let mut rules = rules();
-        rules.timeouts.total = secs(total);
-        rules.timeouts.reserve = secs(reserve);
-        let mut bench = Bench::new(plan(&vec![1; targets]), rules);
-        for slice in slices {
-            let (start, permit) = bench.start();
-            assert_eq!(
-                start.limits.answer_by - bench.now,
-                secs(*slice),
-                "{targets} in {total} s, {reserve} s each"
-            );
-            bench.now = start.limits.answer_by;
-            bench.fail((start, permit), &failure(C::Timeout), false, false);
-        }
-        assert!(matches!(
-            bench.machine.next(bench.now, &mut bench.admission),
-            Step::Finish(Ending::AllTargetsFailed)
-        ));
-    }
-}
-
-#[test]
 fn after_content_nothing_is_tried_unless_the_route_recovers() {
     // (recovers, class, what follows)
     for (recovers, class, next) in [
@@ -545,234 +516,4 @@ fn a_held_target_is_never_called() {
     bench.admission.health.hold("p0/m", at(0));
     assert_eq!(bench.run(|_| None), Some(Ending::AllTargetsFailed));
     assert_eq!(bench.trace.join(" "), "0!");
-}
-
-#[test]
-fn retries_stop_when_their_budget_is_used_up_and_failovers_do_not() {
-    let mut bench = Bench::new(plan(&[1]), rules());
-    let spent = |admission: &mut Admission, now| {
-        while admission.retries.try_retry(
-            RouteId(9),
-            crate::limits::Draw::SameTarget,
-            None,
-            Sent::Maybe,
-            now,
-        ) {}
-    };
-    spent(&mut bench.admission, bench.now);
-    let ended = bench.run(|_| Some(failure(C::Reset)));
-    assert_eq!(
-        (bench.trace.join(" "), ended),
-        ("0.0".to_owned(), Some(Ending::AllTargetsFailed))
-    );
-    // What was never sent is free.
-    let mut bench = Bench::new(plan(&[1]), rules());
-    spent(&mut bench.admission, bench.now);
-    bench.run(|_| Some(failure(C::Connect)));
-    assert_eq!(bench.trace.join(" "), "0.0 0.0");
-    let mut bench = Bench::new(plan(&[1, 1]), rules());
-    spent(&mut bench.admission, bench.now);
-    assert_eq!(
-        bench.run(|start| (start.index == 0).then(|| failure(C::Timeout))),
-        None
-    );
-    assert_eq!(bench.trace.join(" "), "0.0 1.0");
-}
-
-#[test]
-fn a_place_is_queued_for_as_long_as_the_route_waits() {
-    // One at a time, and one is under way: (frees after, `rate_limit_wait`, ends with an answer)
-    for (frees, wait, answered) in [(120, 10_000, true), (5_000, 300, false)] {
-        let rules = Rules {
-            rate_limit_wait: Duration::from_millis(wait),
-            ..rules()
-        };
-        let plan = plan(&[1]);
-        let mut bench = Bench::new(plan.clone(), rules);
-        let spec = KeySpec {
-            key: key(0, 0),
-            group: GroupId(0),
-            weight: 1.0,
-        };
-        let one = Rates {
-            concurrency: Some(1),
-            ..Rates::default()
-        };
-        bench.admission.limits = KeyLimits::new(1);
-        bench.admission.limits.register(spec, &one);
-        let asked = Asked {
-            planned: &plan[0],
-            spent: &[],
-            only: None,
-            alone: true,
-            last_resort: false,
-            expires: at(9000),
-        };
-        let mut held = Some(bench.admission.admit(&asked, at(0)).unwrap());
-        let mut waits = 0;
-        let ended = loop {
-            if bench.now >= at(frees)
-                && let Some(permit) = held.take()
-            {
-                end(
-                    &mut bench.admission,
-                    permit,
-                    &failure(C::InvalidRequest),
-                    bench.now,
-                );
-            }
-            match bench.machine.next(bench.now, &mut bench.admission) {
-                Step::Start(_, permit) => {
-                    end(
-                        &mut bench.admission,
-                        *permit,
-                        &failure(C::InvalidRequest),
-                        bench.now,
-                    );
-                    break None;
-                }
-                Step::Refuse { index, refusal } => {
-                    bench.machine.refused(bench.now, index, &refusal);
-                }
-                Step::Wait(until) => {
-                    waits += 1;
-                    bench.now = until;
-                }
-                Step::Finish(ending) => break Some(ending),
-            }
-        };
-        assert!(waits > 1, "it asks again");
-        assert_eq!(ended, (!answered).then_some(Ending::AllTargetsFailed));
-        assert!(bench.now <= at(frees + 100), "{:?}", bench.now);
-    }
-}
-
-#[test]
-fn a_hedge_goes_to_another_domain_when_all_is_well_and_paid() {
-    let hedged = || Rules {
-        stream: true,
-        hedge: Some(Hedge {
-            after: Some(secs(2)),
-            share: 1.0,
-        }),
-        ..rules()
-    };
-    let prepared = |rules: Rules| {
-        let mut bench = Bench::new(plan(&[1, 1, 1]), rules);
-        for _ in 0..10 {
-            bench.admission.retries.request(RouteId(0), None, at(0));
-            bench.admission.hedges.request(RouteId(0), 1.0, None);
-        }
-        bench
-    };
-    let race = |bench: &mut Bench| {
-        let (start, permit) = bench.start();
-        let at = bench.machine.hedge_at(&start, bench.now, &bench.admission);
-        let hedge = at.and_then(|at| bench.machine.hedge(at, &start, &mut bench.admission));
-        let index = hedge.as_ref().map(|(start, _)| start.index);
-        for permit in [Some(permit), hedge.map(|(_, permit)| permit)]
-            .into_iter()
-            .flatten()
-        {
-            end(&mut bench.admission, permit, &failure(C::Timeout), bench.now);
-        }
-        index
-    };
-    assert_eq!(race(&mut prepared(hedged())), Some(1));
-    // The second target shares a domain with the first.
-    let mut bench = prepared(hedged());
-    bench.machine.plan[1].domains = vec![DomainId(7), DomainId(0)];
-    assert_eq!(race(&mut bench), Some(2));
-    // A breaker of the route is open.
-    let mut bench = prepared(hedged());
-    bench.admission.health.hold("p2", at(0));
-    assert_eq!(race(&mut bench), None);
-    // No stream; no attempt left; no share saved up; no ground for a time.
-    let whole = Rules {
-        stream: false,
-        ..hedged()
-    };
-    assert_eq!(race(&mut prepared(whole)), None);
-    let single = Rules {
-        max_attempts: 1,
-        ..hedged()
-    };
-    assert_eq!(race(&mut prepared(single)), None);
-    assert_eq!(race(&mut Bench::new(plan(&[1, 1]), hedged())), None);
-    let unknown = Rules {
-        hedge: Some(Hedge {
-            after: None,
-            share: 1.0,
-        }),
-        ..hedged()
-    };
-    assert_eq!(race(&mut prepared(unknown)), None);
-}
-
-#[test]
-fn what_a_racer_was_told_for_good_ends_the_request_with_the_other() {
-    // (what the racer failed with, whether a third target is called when the other one fails too)
-    for (class, goes_on) in [
-        (C::Server, true),
-        (C::Timeout, true),
-        (C::InvalidRequest, false),
-        (C::ContentFiltered, false),
-    ] {
-        let mut bench = Bench::new(plan(&[1, 1, 1]), rules());
-        let first = bench.start();
-        let racer = Start { index: 1, ..first.0 };
-        bench.machine.states[1].seen = true;
-        bench.machine.raced(&racer, Some(&failure(class)));
-        let next = bench.fail(first, &failure(C::Server), false, false);
-        assert_eq!(next == Next::NextTarget, goes_on, "{class}");
-    }
-}
-
-fn any_class() -> impl Strategy<Value = C> {
-    prop::sample::select(C::ALL.to_vec())
-}
-
-proptest! {
-    /// Whatever fails however: it ends, within its attempts, never past the deadline, and every permit is given back.
-    #[test]
-    fn every_request_ends_within_its_bounds(
-        keys in prop::collection::vec(0..3_usize, 1..6),
-        script in prop::collection::vec((any_class(), prop::option::of(0..30_u64), 0..20_u64, any::<bool>()), 40),
-        max_attempts in 1..8_u32,
-        stream in any::<bool>(),
-        recovers in any::<bool>(),
-        seed in any::<u64>(),
-    ) {
-        let rules = Rules { max_attempts, stream, recovers, ..rules() };
-        let mut bench = Bench::new(plan(&keys), rules.clone());
-        bench.machine = Machine::new(plan(&keys), rules, at(0), seed);
-        let mut sent = 0_u32;
-        let mut steps = script.into_iter();
-        let mut ended = false;
-        for _ in 0..400 {
-            match bench.machine.next(bench.now, &mut bench.admission) {
-                Step::Start(start, permit) => {
-                    prop_assert!(bench.now < at(60_000));
-                    prop_assert!(start.limits.answer_by > bench.now && start.limits.answer_by <= at(60_000));
-                    let Some((class, retry_after, took, delivered)) = steps.next() else {
-                        end(&mut bench.admission, *permit, &failure(C::InvalidRequest), bench.now);
-                        ended = true;
-                        break
-                    };
-                    if class != C::Unsupported { sent += 1; }
-                    bench.now = (bench.now + secs(took)).min(start.limits.answer_by);
-                    let mut failure = failure(class);
-                    failure.retry_after = retry_after.map(secs);
-                    let delivered = delivered && stream && class != C::Unsupported;
-                    bench.fail((start, *permit), &failure, delivered, false);
-                }
-                Step::Refuse { index, refusal } => { bench.machine.refused(bench.now, index, &refusal); }
-                Step::Wait(until) => { prop_assert!(until > bench.now); bench.now = until; }
-                Step::Finish(_) => { ended = true; break }
-            }
-        }
-        prop_assert!(ended);
-        prop_assert!(sent <= max_attempts);
-        prop_assert_eq!(bench.admission.ledger.open(), 0);
-    }
 }
