@@ -92,7 +92,15 @@ async def main() -> None:
         say(sample=watch.look())
         await asyncio.sleep(task["sample"])
     await asyncio.gather(*callers)
-    say(drained={"ends": ends})
+    status = client.status()
+    for _ in range(100):
+        # What a caller left is closed by the engine a moment later.
+        if status.in_flight == 0:
+            break
+        await asyncio.sleep(0.05)
+        status = client.status()
+    attempts = sum(target.in_flight for target in status.targets)
+    say(drained={"ends": ends, "in_flight": status.in_flight, "attempts": attempts, "reserved": status.reserved})
     await client.aclose()
     del client, callers
     await settle(watch, before["fds"])
