@@ -11,6 +11,8 @@ const CUT: (u32, u32) = (7, 10);
 const WINDOW: u64 = Duration::from_secs(60).as_secs();
 /// A limit so many times the peak binds nothing.
 const LOOSE: u32 = 4;
+/// Fewer at once are no crowd: where so few were in flight lately, a failure of one says nothing of the others.
+const CROWD: u32 = 4;
 
 /// Additive increase, multiplicative decrease; no limit until there was a sign.
 #[derive(Debug, Clone, Default)]
@@ -77,13 +79,22 @@ impl Concurrency {
         self.in_flight = self.in_flight.saturating_sub(1);
     }
 
-    /// The slot `id` showed that there are too many; `next` is the number of the next slot. The new limit, when it
-    /// changed.
-    pub(super) fn cut(&mut self, id: u64, next: u64, now: Moment) -> Option<u32> {
+    /// The slot `id` showed that there are too many, or (`told`) the vendor said so; `next` is the number of the next slot.
+    /// The first limit is cut from the most in flight lately: at the moment of a failure there may be few by chance. The new
+    /// limit, when it changed.
+    pub(super) fn cut(&mut self, id: u64, next: u64, told: bool, now: Moment) -> Option<u32> {
         if id < self.since {
             return None;
         }
-        let from = self.limit().unwrap_or(self.in_flight);
+        self.roll(now);
+        let from = match self.limit() {
+            Some(limit) => limit,
+            None if told => self.in_flight,
+            None => self.peak.0.max(self.peak.1),
+        };
+        if self.limit().is_none() && !told && from < CROWD {
+            return None;
+        }
         let limit = (u64::from(from) * u64::from(CUT.0) / u64::from(CUT.1)).max(1);
         let limit = u32::try_from(limit).unwrap_or(u32::MAX);
         let changed = self.limit() != Some(limit);
@@ -142,20 +153,34 @@ mod tests {
     fn one_bad_moment_is_one_cut_and_never_below_one() {
         let mut concurrency = with(20);
         assert!(!concurrency.is_full());
-        assert_eq!(concurrency.cut(3, 20, at(1)), Some(14));
-        assert_eq!(concurrency.cut(4, 20, at(1)), None);
+        assert_eq!(concurrency.cut(3, 20, false, at(1)), Some(14));
+        assert_eq!(concurrency.cut(4, 20, false, at(1)), None);
         assert!(concurrency.is_full());
         for id in 20..30 {
-            concurrency.cut(id, id + 1, at(1));
+            concurrency.cut(id, id + 1, false, at(1));
         }
         assert_eq!(concurrency.limit(), Some(1));
-        assert_eq!(concurrency.cut(40, 41, at(1)), None, "nothing changed");
+        assert_eq!(concurrency.cut(40, 41, false, at(1)), None, "nothing changed");
+    }
+
+    #[test]
+    fn a_few_are_no_crowd_unless_the_vendor_says_so() {
+        assert_eq!(with(3).cut(0, 3, false, at(1)), None);
+        assert_eq!(with(3).cut(0, 3, true, at(1)), Some(2));
+        assert_eq!(with(4).cut(0, 4, false, at(1)), Some(2));
+        // Most of them have just ended.
+        let mut concurrency = with(20);
+        for _ in 0..19 {
+            concurrency.leave(at(1));
+        }
+        assert_eq!(concurrency.clone().cut(0, 20, true, at(1)), Some(1));
+        assert_eq!(concurrency.cut(0, 20, false, at(1)), Some(14));
     }
 
     #[test]
     fn grows_by_one_a_limit_of_successes_and_only_in_use() {
         let mut concurrency = with(10);
-        concurrency.cut(0, 1, at(0));
+        concurrency.cut(0, 1, false, at(0));
         for _ in 0..6 {
             concurrency.succeeded();
         }
@@ -180,7 +205,7 @@ mod tests {
             concurrency.enter(at(0));
         }
         assert!(concurrency.is_full());
-        assert_eq!(concurrency.cut(0, 1, at(0)), Some(2));
+        assert_eq!(concurrency.cut(0, 1, false, at(0)), Some(2));
         for _ in 0..100 {
             concurrency.succeeded();
         }
@@ -197,7 +222,7 @@ mod tests {
     #[test]
     fn a_limit_far_above_the_traffic_is_dropped() {
         let mut concurrency = with(20);
-        concurrency.cut(0, 1, at(0));
+        concurrency.cut(0, 1, false, at(0));
         for _ in 0..19 {
             concurrency.leave(at(1));
         }

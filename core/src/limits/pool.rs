@@ -278,7 +278,7 @@ impl Limits {
         if too_many_at_once || overloaded || failure.class == FailureClass::Timeout {
             let target = slot.target;
             let found = self.targets.get_mut(&target);
-            if let Some(limit) = found.and_then(|found| found.cut(slot.id, next, now)) {
+            if let Some(limit) = found.and_then(|found| found.cut(slot.id, next, too_many_at_once, now)) {
                 self.changed(LimitChange::ConcurrencyLimited { target, limit });
             }
         }

@@ -53,10 +53,6 @@ fn each_class_closes_its_own_scope_and_says_so() {
                 status: Some(429),
                 until: Some(at(3600)),
             }],
-            C::Timeout => vec![LimitChange::ConcurrencyLimited {
-                target: TARGET,
-                limit: 1,
-            }],
             _ => vec![],
         };
         assert_eq!(changes, expected, "{class}");
