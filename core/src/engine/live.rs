@@ -90,7 +90,17 @@ impl Live {
     pub(super) async fn first_content(&mut self, ticket: &mut Ticket) -> Result<(), Failure> {
         let pumped = std::future::poll_fn(|cx| self.pump(cx, Phase::FirstContent, ticket)).await?;
         if matches!(pumped, Pumped::Ended) {
-            checked(self.so_far().clone()).map_err(|failure| Failure {
+            let so_far = self.so_far();
+            let said = match self.content {
+                true => so_far.clone(),
+                // What an earlier attempt had said is no answer of this one's: going on with nothing would pass for the end.
+                false => Completion {
+                    finish_reason: so_far.finish_reason,
+                    finish_raw: so_far.finish_raw.clone(),
+                    ..Completion::default()
+                },
+            };
+            checked(said).map_err(|failure| Failure {
                 phase: Phase::FirstContent,
                 status: ticket.notes.status,
                 ..failure

@@ -39,7 +39,8 @@ struct Request {
     choice: usize,
     /// The target that is tried once more, paid from the retry budget.
     again: Option<String>,
-    probes: Vec<String>,
+    /// Targets its probes went to, and whether they may be its endpoints' probes too.
+    probes: Vec<(String, bool)>,
 }
 
 #[derive(Debug, Default)]
@@ -145,13 +146,13 @@ impl Ledger {
         let Some(request) = self.said.requests.get_mut(&number) else {
             return;
         };
-        let Some(at) = request.probes.iter().position(|probe| probe == target) else {
+        let Some(at) = request.probes.iter().position(|(probe, _)| probe == target) else {
             return;
         };
-        request.probes.remove(at);
+        let (_, endpoint) = request.probes.remove(at);
         let (call, now) = (request.call, self.now());
         let mut late = None;
-        for name in [target, vendor_of(target)] {
+        for name in probed(target, endpoint) {
             let Some(breaker) = self.said.breakers.get_mut(name) else {
                 continue;
             };
@@ -235,6 +236,11 @@ fn breakers_are_kept(books: &mut Ledger, number: u64, target: &str, probe: bool)
     Ok(())
 }
 
+/// The breakers that a probe of `target` may be one of.
+fn probed(target: &str, endpoint: bool) -> impl Iterator<Item = &str> {
+    std::iter::once(target).chain(endpoint.then(|| vendor_of(target)))
+}
+
 /// Invariant 19: "No probe when no permit." From the events: a half-open breaker has one probe out at most, and another only when
 /// the first one's permit has run out, at which moment the first one ends. (What probes cost: no
 /// probe is ever made but by a caller's own request.)
@@ -242,12 +248,17 @@ fn one_probe(books: &mut Ledger, number: u64, target: &str, probe: bool) -> Resu
     if !probe {
         return Ok(());
     }
+    let trying = |breaker: &Breaker| breaker.state == "half_open";
+    let own = books.said.breakers.get(target).is_some_and(trying);
+    let mut endpoint = true;
     if let Some(request) = books.said.requests.get_mut(&number) {
-        request.probes.push(target.to_owned());
+        // A request that only this target can serve needs no leave of its endpoint, whose probe may be another's.
+        endpoint = request.choice > 1 || !own;
+        request.probes.push((target.to_owned(), endpoint));
     }
     let now = books.now();
     let mut probing = false;
-    for name in [target, vendor_of(target)] {
+    for name in probed(target, endpoint) {
         let Some(breaker) = books.said.breakers.get_mut(name) else {
             continue;
         };
