@@ -41,6 +41,15 @@ impl Meter {
         self.count = self.count.saturating_add(1);
     }
 
+    /// One that was counted was never sent. It began lately, so it is taken from the newest slice that counts any.
+    pub(super) fn unsent(&mut self) {
+        let mut newest = self.slices.iter_mut().rev();
+        if let Some((_, count)) = newest.find(|(_, count)| *count > 0) {
+            *count -= 1;
+        }
+        self.count = self.count.saturating_sub(1);
+    }
+
     /// Sends in the last minute.
     pub(super) fn last_minute(&self, now: Moment) -> u64 {
         let slice = now.since_start().as_secs() / SLICE;
@@ -76,6 +85,20 @@ mod tests {
 
     fn at(ms: u64) -> Moment {
         Moment::new(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn what_was_never_sent_is_not_counted() {
+        let mut meter = Meter::default();
+        meter.unsent();
+        let at = |seconds| Moment::new(Duration::from_secs(seconds));
+        for seconds in [1, 2, 7] {
+            meter.sent(at(seconds));
+        }
+        for left in [2, 1, 0, 0] {
+            meter.unsent();
+            assert_eq!(meter.last_minute(at(8)), left);
+        }
     }
 
     #[test]

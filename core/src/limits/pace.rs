@@ -151,6 +151,7 @@ impl Pace {
         if let Some(ramp) = &mut self.ramp {
             ramp.settle(id, false, now);
         }
+        self.meter.unsent();
     }
 
     /// The slot `id` was sent; `usage` is what it used, when known.
