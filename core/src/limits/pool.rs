@@ -223,7 +223,7 @@ impl Limits {
         for key in ask.keys.iter().chain(&ask.only) {
             let group = self.members.get(key).map(|member| member.group);
             if let Some(pace) = group.and_then(|group| self.paces.get_mut(&(group, ask.target))) {
-                pace.refresh(ask.spill, now);
+                pace.refresh(false, now);
             }
         }
         let target = ask.target;

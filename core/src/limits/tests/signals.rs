@@ -295,6 +295,36 @@ fn who_takes_over_begins_at_a_fifth_and_doubles() {
     drain(&mut limits, &spill, at(0));
     assert!(limits.take(&ask(), at(0)).is_ok());
 
+    // An account's ramp begins with its own first request, not with another account's.
+    let mut limits = two(&rpm(600));
+    let of = |key: KeyId| Take {
+        only: Some(key),
+        ..spill
+    };
+    // Both have been used, so both have a pace.
+    for key in [A, B] {
+        let slot = limits
+            .take(
+                &Take {
+                    spill: false,
+                    ..of(key)
+                },
+                at(0),
+            )
+            .unwrap();
+        limits.settle(slot, Settled::Unsent, at(0));
+    }
+    for second in 0..30 {
+        let asked = Take {
+            only: None,
+            keys: &[A, B],
+            spent: &[B],
+            ..spill
+        };
+        drop(limits.take(&asked, at(second)));
+    }
+    assert_eq!(drain(&mut limits, &of(B), at(30)).len(), 12);
+
     // No known limit, no ramp.
     let mut limits = one(&Rates::default());
     for _ in 0..500 {
