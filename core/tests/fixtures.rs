@@ -25,6 +25,7 @@ use std::time::{Duration, SystemTime};
 
 use disagreements::Disagreements;
 use expect::{Call, Expected};
+use hotspare::catalog::Quirks;
 use hotspare::dialect::{Dialect, StreamDecoder, dialect, rate_limits};
 use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass, RateUnit};
 use load::{Fixture, Payload};
@@ -144,7 +145,13 @@ fn check(codec: &'static dyn Dialect, fixture: &Fixture) -> Differences {
     let bytes = fixture.bytes();
     if fixture.status != 200 {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_428_000);
-        let failure = codec.classify(fixture.status_code(), &fixture.headers, &bytes, now);
+        let failure = codec.classify(
+            fixture.status_code(),
+            &fixture.headers,
+            &bytes,
+            now,
+            &Quirks::default(),
+        );
         return compare_error(fixture, Err(failure));
     }
     let whole = match fixture.payload {
@@ -206,7 +213,7 @@ fn stream<'a>(
     codec: &'static dyn Dialect,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Streamed, String> {
-    let mut decoder = StreamDecoder::new(codec);
+    let mut decoder = StreamDecoder::new(codec, &Quirks::default());
     let mut deltas = Vec::new();
     let mut failure = pieces
         .into_iter()

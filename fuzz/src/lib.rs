@@ -1,5 +1,6 @@
 //! What the fuzz targets share: bytes in pieces, and what a stream of them comes to.
 
+use hotspare::catalog::Quirks;
 use hotspare::dialect::{StreamDecoder, dialect};
 use hotspare::types::{Accumulator, Delta, DialectId, Failure};
 
@@ -49,7 +50,7 @@ pub fn check_stream(id: DialectId, data: &[u8]) {
 }
 
 fn decode(id: DialectId, pieces: &[&[u8]]) -> (Vec<Delta>, Option<Failure>) {
-    let mut decoder = StreamDecoder::new(dialect(id));
+    let mut decoder = StreamDecoder::new(dialect(id), &Quirks::default());
     let mut deltas = Vec::new();
     for piece in pieces {
         if let Err(failure) = decoder.push(piece, &mut deltas) {

@@ -1,31 +1,15 @@
 //! Facts on models and vendors: prices, windows, what a model takes. Each with its date and source.
 
+mod providers;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use serde::Deserialize;
 
-use crate::types::{DialectId, Usage};
+use crate::types::Usage;
 
-/// A vendor we know: enough to call it by name.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// Its name in configs and targets.
-    pub name: String,
-    /// The format it speaks.
-    pub dialect: DialectId,
-    /// Its base URL, without a trailing slash.
-    pub base_url: String,
-    /// Environment variables that hold a key, the usual first.
-    pub key_env: Vec<String>,
-    /// Path and query, after the base URL, of a GET that takes a key, costs nothing and is answered without a model;
-    /// None when the vendor has no such request.
-    pub free_probe: Option<String>,
-    /// Whether it stops working, and billing, when a stream is left. Not said by the vendors; OpenRouter publishes a list.
-    #[serde(default)]
-    pub stops_on_disconnect: bool,
-}
+pub use providers::{Provider, Quirks};
 
 /// What is known of one model. Prices are US dollars for a million tokens.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -11,7 +11,7 @@ mod section;
 mod tree;
 
 pub(crate) use field::check_key;
-pub use options::{Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
+pub use options::{Adapt, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
 pub(crate) use problem::did_you_mean;
 pub use problem::{ConfigError, Problem};
 
@@ -185,6 +185,8 @@ pub struct Route {
     pub via_stream: bool,
     /// A second attempt that races a slow first one. Default: none.
     pub hedge: Option<Hedge>,
+    /// What is done with a request that a target cannot be asked as it is. Default: that target is passed over.
+    pub adapt: Adapt,
 }
 
 /// A route's timers.
@@ -252,6 +254,7 @@ impl Default for Route {
             hold_back: None,
             via_stream: false,
             hedge: None,
+            adapt: Adapt::default(),
         }
     }
 }

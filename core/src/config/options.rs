@@ -104,3 +104,13 @@ impl Default for Standby {
         }
     }
 }
+
+/// What is done with a request that a target has no equal for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Adapt {
+    /// It is fitted where the meaning stays; otherwise the target is passed over, with the reason.
+    #[default]
+    Strict,
+    /// What the target has no equal for is left out, and named in the trail.
+    Lossy,
+}

@@ -212,28 +212,19 @@ impl Reader<'_> {
     }
 
     fn dialect(&mut self, at: &At<'_>) -> Option<DialectId> {
-        const LATER: [&str; 4] = [
-            "openai_responses",
-            "bedrock_converse",
-            "cohere_chat",
-            "ollama_chat",
-        ];
         let name = self.take(at, field::text(at.node))?;
         let found = DialectId::ALL
             .into_iter()
             .find(|dialect| dialect.as_str() == name);
         if found.is_none() {
             let names = DialectId::ALL.map(DialectId::as_str);
-            let (message, hint) = if LATER.contains(&name) {
-                (
-                    format!("dialect \"{name}\" is not supported by this version"),
-                    None,
-                )
-            } else {
-                (format!("unknown dialect {name:?}"), did_you_mean(name, names))
-            };
-            let hint = hint.unwrap_or_else(|| format!("known: {}", names.join(", ")));
-            self.problem(&at.path, at.node.line, message, Some(hint));
+            let hint = did_you_mean(name, names).unwrap_or_else(|| format!("known: {}", names.join(", ")));
+            self.problem(
+                &at.path,
+                at.node.line,
+                format!("unknown dialect {name:?}"),
+                Some(hint),
+            );
         }
         found
     }
@@ -246,8 +237,9 @@ impl Reader<'_> {
         providers: &mut BTreeMap<String, Provider>,
         broken: &BTreeSet<String>,
     ) -> Option<Route> {
-        const KNOWN: [&str; 11] = [
+        const KNOWN: [&str; 12] = [
             "targets",
+            "adapt",
             "strategy",
             "timeouts",
             "max_attempts",
@@ -309,6 +301,7 @@ impl Reader<'_> {
         if let Some(at) = section.get("backoff") {
             self.backoff(&at, &mut route.backoff);
         }
+        route.adapt = self.adapt(&section);
         self.streams(&section, &mut route);
         Some(route)
     }

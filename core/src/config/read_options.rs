@@ -4,7 +4,7 @@ use super::field;
 use super::problem::did_you_mean;
 use super::section::{At, Reader, Section};
 use super::tree::Value;
-use super::{Hedge, HoldBack, PooledKey, Route, Standby, StreamRecovery};
+use super::{Adapt, Hedge, HoldBack, PooledKey, Route, Standby, StreamRecovery};
 use crate::types::Rates;
 
 /// Weights beyond this are a mistake, not a wish.
@@ -83,6 +83,23 @@ impl Reader<'_> {
             burst: count("burst"),
             concurrency: count("concurrency"),
         }
+    }
+
+    pub(super) fn adapt(&mut self, section: &Section<'_>) -> Adapt {
+        let Some(at) = section.get("adapt") else {
+            return Adapt::default();
+        };
+        match self.take(&at, field::text(at.node)) {
+            Some("lossy") => return Adapt::Lossy,
+            Some("strict") | None => {}
+            Some(other) => {
+                let hint = did_you_mean(other, ["strict", "lossy"])
+                    .unwrap_or_else(|| "known: strict, lossy".to_owned());
+                let message = format!("unknown way to adapt {other:?}");
+                self.problem(&at.path, at.node.line, message, Some(hint));
+            }
+        }
+        Adapt::Strict
     }
 
     pub(super) fn domains(&mut self, at: &At<'_>) -> Vec<String> {

@@ -155,6 +155,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::catalog::Quirks;
     use crate::dialect::dialect;
     use crate::types::DialectId;
 
@@ -168,6 +169,8 @@ mod tests {
             provider: "p",
             model: "m",
             facts: None,
+            quirks: &Quirks::default(),
+            lossy: false,
             stream: false,
         });
         encoded

@@ -4,10 +4,17 @@
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
 
 pub mod anthropic_messages;
+pub mod bedrock_converse;
+pub(crate) mod codes;
+pub mod cohere_chat;
 pub(crate) mod common;
+pub(crate) mod fit;
 pub(crate) mod foreign;
 pub mod gemini;
+mod lines;
+pub mod ollama_chat;
 pub mod openai_chat;
+pub mod openai_responses;
 pub(crate) mod options;
 pub mod rate_limits;
 pub(crate) mod retry_after;
@@ -17,14 +24,14 @@ mod stream;
 pub(crate) mod testing;
 
 pub use sse::{SseEvent, SseParser};
-pub use stream::{EventDecoder, StreamDecoder};
+pub use stream::{EventDecoder, Framing, StreamDecoder};
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::catalog::Model;
+use crate::catalog::{Model, Quirks};
 use crate::types::{ChatRequest, Completion, DialectId, Failure};
 
 /// What a dialect encodes.
@@ -38,6 +45,10 @@ pub struct Call<'a> {
     pub model: &'a str,
     /// What the catalog knows of the model.
     pub facts: Option<&'a Model>,
+    /// How the provider's way of speaking the format differs.
+    pub quirks: &'a Quirks,
+    /// Whether what the format has no equal for is left out, and named, rather than refused.
+    pub lossy: bool,
     /// Whether to ask for a stream.
     pub stream: bool,
 }
@@ -55,10 +66,37 @@ pub struct Encoded {
     pub adapted: Vec<String>,
 }
 
+/// A client's request, read from a format.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// The request, without a route.
+    pub request: ChatRequest,
+    /// The model it names.
+    pub model: Option<String>,
+    /// Whether it asks for a stream.
+    pub stream: bool,
+}
+
 /// One wire format, both ways.
 pub trait Dialect: Send + Sync + 'static {
     /// Which one.
     fn id(&self) -> DialectId;
+
+    /// How the events of its streams are told apart.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    /// Reads a client's request: the other direction of [`Self::encode`]. `path` is the URL's, without a query. What only
+    /// this format has a word for is kept under `provider_options`, by the format's name, so that a target of the same
+    /// format gets it back.
+    ///
+    /// # Errors
+    /// `invalid_request`, naming the place.
+    fn decode_request(&self, path: &str, body: &[u8]) -> Result<Asked, Failure> {
+        let _ = (path, body);
+        Err(Failure::unsupported("dialect", "not written yet"))
+    }
 
     /// Writes the request.
     ///
@@ -73,11 +111,18 @@ pub trait Dialect: Send + Sync + 'static {
     fn decode(&self, body: &[u8]) -> Result<Completion, Failure>;
 
     /// A decoder for the events of one stream. Wrap it in a [`StreamDecoder`].
-    fn events(&self) -> Box<dyn EventDecoder>;
+    fn events(&self, quirks: &Quirks) -> Box<dyn EventDecoder>;
 
     /// The class of a reply that is not a success. Evidence in this order: code in the body, message, status.
     /// `now` turns a moment the vendor names ("try again at …") into a wait.
-    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure;
+    fn classify(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: SystemTime,
+        quirks: &Quirks,
+    ) -> Failure;
 
     /// Headers that every request takes, besides the key's.
     fn headers(&self) -> &'static [(&'static str, HeaderValue)] {
@@ -95,5 +140,9 @@ pub fn dialect(id: DialectId) -> &'static dyn Dialect {
         DialectId::OpenaiChat => &openai_chat::OPENAI_CHAT,
         DialectId::AnthropicMessages => &anthropic_messages::ANTHROPIC_MESSAGES,
         DialectId::Gemini => &gemini::GEMINI,
+        DialectId::OpenaiResponses => &openai_responses::OPENAI_RESPONSES,
+        DialectId::BedrockConverse => &bedrock_converse::BEDROCK_CONVERSE,
+        DialectId::CohereChat => &cohere_chat::COHERE_CHAT,
+        DialectId::OllamaChat => &ollama_chat::OLLAMA_CHAT,
     }
 }

@@ -32,6 +32,7 @@ fn merge(into: &mut JsonMap, from: &JsonMap) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::Quirks;
     use crate::types::ChatRequest;
     use serde_json::json;
 
@@ -51,6 +52,8 @@ mod tests {
             provider: "google",
             model: "m",
             facts: None,
+            quirks: &Quirks::default(),
+            lossy: false,
             stream: false,
         };
         let mut body = json!({"generationConfig": {"topK": 1, "seed": 2, "topP": 1}})

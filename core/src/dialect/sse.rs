@@ -33,6 +33,19 @@ pub struct SseParser {
 }
 
 impl SseParser {
+    /// A parser at the start of a stream.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            line: Vec::new(),
+            name: None,
+            data: String::new(),
+            has_data: false,
+            after_cr: false,
+            started: false,
+        }
+    }
+
     /// Takes the next bytes and appends the events they complete to `out`.
     ///
     /// # Errors

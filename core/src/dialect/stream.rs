@@ -1,6 +1,8 @@
-//! What all SSE dialects share: framing, a JSON body where a stream was asked for, and "did it really end?".
+//! What the streams of all dialects share: framing, a JSON body where a stream was asked for, and "did it really end?".
 
+use super::lines::LineParser;
 use super::{Dialect, SseEvent, SseParser};
+use crate::catalog::Quirks;
 use crate::mutant::{self, Mutant};
 use crate::types::{Completion, Delta, Failure};
 
@@ -8,6 +10,62 @@ use crate::types::{Completion, Delta, Failure};
 const MAX_BODY: usize = 64 << 20;
 /// Most bytes of a stream. Framing weighs many times the text it carries, so this is more than a whole reply may have.
 const MAX_STREAM: usize = 256 << 20;
+
+/// How a body is cut into events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    Sse,
+    /// One JSON document a line.
+    Lines,
+}
+
+impl Framing {
+    /// The media type to ask for.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Sse => "text/event-stream",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
+
+    const fn parser(self) -> Parser {
+        match self {
+            Self::Sse => Parser::Sse(SseParser::new()),
+            Self::Lines => Parser::Lines(LineParser::new()),
+        }
+    }
+
+    /// Whether a body that begins so is one document, and not the first event.
+    const fn is_whole(self, first: Option<&u8>) -> bool {
+        match self {
+            Self::Sse => matches!(first, Some(b'{' | b'[' | b'<')),
+            Self::Lines => matches!(first, Some(b'[' | b'<')),
+        }
+    }
+}
+
+enum Parser {
+    Sse(SseParser),
+    Lines(LineParser),
+}
+
+impl Parser {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<SseEvent>) -> Result<(), Failure> {
+        match self {
+            Self::Sse(parser) => parser.push(bytes, out),
+            Self::Lines(parser) => parser.push(bytes, out),
+        }
+    }
+
+    fn finish(&mut self, out: &mut Vec<SseEvent>) -> Result<(), Failure> {
+        match self {
+            Self::Sse(parser) => parser.finish(out),
+            Self::Lines(parser) => parser.finish(out),
+        }
+    }
+}
 
 /// Reads one dialect's events.
 pub trait EventDecoder: Send {
@@ -40,7 +98,7 @@ enum Mode {
 pub struct StreamDecoder {
     dialect: &'static dyn Dialect,
     events: Box<dyn EventDecoder>,
-    sse: SseParser,
+    parser: Parser,
     mode: Mode,
     ready: Vec<SseEvent>,
     read: usize,
@@ -55,13 +113,13 @@ impl std::fmt::Debug for StreamDecoder {
 }
 
 impl StreamDecoder {
-    /// A decoder for one stream of `dialect`.
+    /// A decoder for one stream of `dialect`, as a provider with `quirks` speaks it.
     #[must_use]
-    pub fn new(dialect: &'static dyn Dialect) -> Self {
+    pub fn new(dialect: &'static dyn Dialect, quirks: &Quirks) -> Self {
         Self {
             dialect,
-            events: dialect.events(),
-            sse: SseParser::default(),
+            events: dialect.events(quirks),
+            parser: dialect.framing().parser(),
             mode: Mode::Start,
             ready: Vec::new(),
             read: 0,
@@ -83,9 +141,9 @@ impl StreamDecoder {
                 return Ok(());
             };
             bytes = bytes.get(at..).unwrap_or_default();
-            self.mode = match bytes.first() {
-                Some(b'{' | b'[' | b'<') => Mode::Json(Vec::new()),
-                _ => Mode::Events,
+            self.mode = match self.dialect.framing().is_whole(bytes.first()) {
+                true => Mode::Json(Vec::new()),
+                false => Mode::Events,
             };
         }
         if let Mode::Json(body) = &mut self.mode {
@@ -95,7 +153,7 @@ impl StreamDecoder {
             body.extend_from_slice(bytes);
             return Ok(());
         }
-        let parsed = self.sse.push(bytes, &mut self.ready);
+        let parsed = self.parser.push(bytes, &mut self.ready);
         self.drain(out)?;
         parsed
     }
@@ -131,7 +189,7 @@ impl StreamDecoder {
             explode(done, out);
             return Ok(());
         }
-        let parsed = self.sse.finish(&mut self.ready);
+        let parsed = self.parser.finish(&mut self.ready);
         self.drain(out)?;
         parsed?;
         if self.events.complete() || mutant::on(Mutant::EndNotNeeded) {

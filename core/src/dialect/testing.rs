@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use crate::catalog::Quirks;
 use crate::catalog::{Model, Reasoning};
 use crate::dialect::{Dialect, StreamDecoder};
 use crate::types::{Accumulator, Completion, Delta, Failure};
@@ -38,7 +39,7 @@ pub(crate) fn stream(
     events: &[serde_json::Value],
 ) -> (Vec<Delta>, Result<(), Failure>) {
     let text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-    let mut decoder = StreamDecoder::new(dialect);
+    let mut decoder = StreamDecoder::new(dialect, &Quirks::default());
     let mut deltas = Vec::new();
     let ended = decoder
         .push(text.as_bytes(), &mut deltas)

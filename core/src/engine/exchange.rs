@@ -33,6 +33,8 @@ pub(super) async fn open(
         provider: &target.provider_name,
         model: &target.model,
         facts: target.facts,
+        quirks: &target.quirks,
+        lossy: target.lossy,
         stream,
     })?;
     let request = build(world, target, start, encoded, stream, ticket)?;
@@ -70,7 +72,7 @@ fn build(
     headers.insert(
         ACCEPT,
         HeaderValue::from_static(if stream {
-            "text/event-stream"
+            target.dialect.framing().media_type()
         } else {
             "application/json"
         }),
@@ -179,7 +181,9 @@ fn classify(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Failure {
-    let mut failure = target.dialect.classify(status, headers, body, world.clock.wall());
+    let mut failure = target
+        .dialect
+        .classify(status, headers, body, world.clock.wall(), &target.quirks);
     failure.phase = Phase::Head;
     failure.sent = crate::types::Sent::Yes;
     failure.status = Some(status.as_u16());

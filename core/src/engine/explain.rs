@@ -42,6 +42,8 @@ fn one(
         provider: &target.provider_name,
         model: &target.model,
         facts: target.facts,
+        quirks: &target.quirks,
+        lossy: target.lossy,
         stream: true,
     });
     let mut explained = ExplainedTarget {

@@ -69,7 +69,7 @@ impl Live {
             } else {
                 body
             },
-            decoder: StreamDecoder::new(target.dialect),
+            decoder: StreamDecoder::new(target.dialect, &target.quirks),
             accumulator: resume.map_or_else(Accumulator::default, |resume| {
                 Accumulator::resume(resume.partial.clone())
             }),

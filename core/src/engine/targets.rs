@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use super::keys::Pool;
-use crate::catalog::{self, Model};
-use crate::config::{Config, Provider, Route, Target};
+use crate::catalog::{self, Model, Quirks};
+use crate::config::{Adapt, Config, Provider, Route, Target};
 use crate::dialect::{Dialect, dialect};
 use crate::health::Place;
 use crate::limits::KeySpec;
@@ -27,6 +27,7 @@ pub(crate) struct PreparedProvider {
     pub(super) endpoint: EndpointId,
     domains: Arc<[DomainId]>,
     stops: bool,
+    quirks: Arc<Quirks>,
 }
 
 /// A target with what every attempt on it needs.
@@ -38,6 +39,9 @@ pub(crate) struct PreparedTarget {
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) base_url: String,
     pub(crate) facts: Option<&'static Model>,
+    pub(crate) quirks: Arc<Quirks>,
+    /// Whether its route takes a loss where the target has no equal for what is asked.
+    pub(crate) lossy: bool,
     pub(crate) domains: Arc<[DomainId]>,
     /// Whether the vendor stops billing when a stream is left.
     pub(crate) stops: bool,
@@ -110,7 +114,7 @@ impl Providers {
         }
     }
 
-    pub(super) fn target(&self, target: &Target) -> Option<PreparedTarget> {
+    fn target(&self, target: &Target, adapt: Adapt) -> Option<PreparedTarget> {
         let index = *self.index.get(&target.provider)?;
         let provider = self.all.get(index)?;
         let name = target.to_string();
@@ -124,6 +128,8 @@ impl Providers {
             dialect: provider.dialect,
             base_url: provider.base_url.clone(),
             facts: catalog::model(&target.provider, &target.model),
+            quirks: Arc::clone(&provider.quirks),
+            lossy: adapt == Adapt::Lossy,
             domains: Arc::clone(&provider.domains),
             stops: provider.stops,
             provider: index,
@@ -135,7 +141,7 @@ impl Providers {
         let targets = route
             .targets
             .iter()
-            .filter_map(|target| self.target(target).map(Arc::new))
+            .filter_map(|target| self.target(target, route.adapt).map(Arc::new))
             .collect();
         PreparedRoute {
             targets,
@@ -183,6 +189,9 @@ impl Numbers {
             endpoint: EndpointId(u32::try_from(index).unwrap_or(u32::MAX)),
             domains: domains.into(),
             stops: catalog::provider(&config.name).is_some_and(|known| known.stops_on_disconnect),
+            quirks: Arc::new(
+                catalog::provider(&config.name).map_or_else(Quirks::default, |known| known.quirks.clone()),
+            ),
         }
     }
 

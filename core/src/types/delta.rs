@@ -7,6 +7,9 @@ use super::{DialectId, FinishReason, ToolCall, Usage};
 pub struct ReasoningBlock {
     /// The dialect that made it: it is opaque to every other.
     pub dialect: DialectId,
+    /// The vendor's id of it, where it has one (OpenAI Responses).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// The readable text; empty when the vendor hides it.
     #[serde(default)]
     pub text: String,

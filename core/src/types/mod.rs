@@ -65,11 +65,27 @@ pub enum DialectId {
     AnthropicMessages,
     /// Google Gemini `generateContent`, `POST {base}/models/{model}:generateContent`.
     Gemini,
+    /// OpenAI Responses, `POST {base}/responses`.
+    OpenaiResponses,
+    /// AWS Bedrock Converse, `POST {base}/model/{model}/converse`.
+    BedrockConverse,
+    /// Cohere Chat v2, `POST {base}/chat`.
+    CohereChat,
+    /// Ollama's own chat, `POST {base}/api/chat`.
+    OllamaChat,
 }
 
 impl DialectId {
     /// Every dialect this build speaks.
-    pub const ALL: [Self; 3] = [Self::OpenaiChat, Self::AnthropicMessages, Self::Gemini];
+    pub const ALL: [Self; 7] = [
+        Self::OpenaiChat,
+        Self::OpenaiResponses,
+        Self::AnthropicMessages,
+        Self::Gemini,
+        Self::BedrockConverse,
+        Self::CohereChat,
+        Self::OllamaChat,
+    ];
 
     /// The name used in config files and trails.
     #[must_use]
@@ -78,6 +94,10 @@ impl DialectId {
             Self::OpenaiChat => "openai_chat",
             Self::AnthropicMessages => "anthropic_messages",
             Self::Gemini => "gemini",
+            Self::OpenaiResponses => "openai_responses",
+            Self::BedrockConverse => "bedrock_converse",
+            Self::CohereChat => "cohere_chat",
+            Self::OllamaChat => "ollama_chat",
         }
     }
 }

@@ -72,6 +72,7 @@ pub(super) fn text(value: &Value, key: &str) -> Option<String> {
 pub(super) fn signed(text: String, signature: String) -> ReasoningBlock {
     ReasoningBlock {
         dialect: DialectId::AnthropicMessages,
+        id: None,
         text,
         signature: Some(signature),
         redacted: None,
@@ -81,6 +82,7 @@ pub(super) fn signed(text: String, signature: String) -> ReasoningBlock {
 pub(super) fn redacted(data: String) -> ReasoningBlock {
     ReasoningBlock {
         dialect: DialectId::AnthropicMessages,
+        id: None,
         text: String::new(),
         signature: None,
         redacted: Some(data),

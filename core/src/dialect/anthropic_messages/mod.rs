@@ -13,6 +13,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 use super::{Call, Dialect, Encoded, EventDecoder};
+use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
 
 /// The dialect of [`DialectId::AnthropicMessages`].
@@ -35,11 +36,18 @@ impl Dialect for AnthropicMessages {
         decode::decode(body)
     }
 
-    fn events(&self) -> Box<dyn EventDecoder> {
+    fn events(&self, _: &Quirks) -> Box<dyn EventDecoder> {
         Box::<stream::Events>::default()
     }
 
-    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
+    fn classify(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: SystemTime,
+        _: &Quirks,
+    ) -> Failure {
         classify::classify(status, headers, body, now)
     }
 

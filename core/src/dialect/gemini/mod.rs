@@ -14,6 +14,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 
 use super::{Call, Dialect, Encoded, EventDecoder};
+use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
 
 /// The dialect of [`DialectId::Gemini`].
@@ -36,11 +37,18 @@ impl Dialect for Gemini {
         decode::decode(body)
     }
 
-    fn events(&self) -> Box<dyn EventDecoder> {
+    fn events(&self, _: &Quirks) -> Box<dyn EventDecoder> {
         Box::<stream::Events>::default()
     }
 
-    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
+    fn classify(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: SystemTime,
+        _: &Quirks,
+    ) -> Failure {
         classify::classify(status, headers, body, now)
     }
 

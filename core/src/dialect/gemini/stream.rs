@@ -117,6 +117,7 @@ impl Events {
         out.extend(signature.map(|signature| {
             Delta::ReasoningBlock(ReasoningBlock {
                 dialect: DialectId::Gemini,
+                id: None,
                 text: String::new(),
                 signature: Some(signature.to_owned()),
                 redacted: None,

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use super::codes::{class_of_code, class_of_message};
+use crate::dialect::codes::{class_of_code, class_of_message};
 use crate::dialect::common::{Rejection, class_of_status, parse_json, says_context_length};
 use crate::types::{Failure, FailureClass};
 

@@ -12,18 +12,14 @@ use crate::types::{
     ToolCall,
 };
 
-/// The one provider whose newest parameter names are used, and whose refusals are known.
-const OPENAI: &str = "openai";
-
 const STREAM_OPTIONS: &str = "stream_options";
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     let request = call.request;
-    let at_openai = call.provider == OPENAI;
-    if at_openai && request.top_k.is_some() {
-        return Err(Failure::unsupported("top_k", "OpenAI has no equal for it"));
+    if request.top_k.is_some() && call.quirks.refuses.iter().any(|field| field == "top_k") {
+        return Err(Failure::unsupported("top_k", "the vendor has no equal for it"));
     }
-    let body = write(&Body { call, at_openai }).map_err(|error| {
+    let body = write(&Body { call }).map_err(|error| {
         Failure::new(
             FailureClass::InvalidRequest,
             Phase::Encode,
@@ -34,7 +30,7 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
         path: "/chat/completions".to_owned(),
         headers: Vec::new(),
         body: body.into(),
-        adapted: adapted(request, at_openai),
+        adapted: adapted(request, call.quirks.developer_role),
     })
 }
 
@@ -59,7 +55,7 @@ fn write(body: &Body<'_>) -> serde_json::Result<Vec<u8>> {
 }
 
 /// What is left out of the body, or changed, because the format has no place for it.
-fn adapted(request: &ChatRequest, at_openai: bool) -> Vec<String> {
+fn adapted(request: &ChatRequest, developer_role: bool) -> Vec<String> {
     let messages = &request.messages;
     let mut lines = Vec::new();
     if messages.iter().any(|message| !message.reasoning.is_empty()) {
@@ -75,7 +71,7 @@ fn adapted(request: &ChatRequest, at_openai: bool) -> Vec<String> {
     if has_cache_marks(request) {
         lines.push("`cache_control` marks left out: openai_chat caches by itself".to_owned());
     }
-    if !at_openai && messages.iter().any(|message| message.role == Role::Developer) {
+    if !developer_role && messages.iter().any(|message| message.role == Role::Developer) {
         lines.push("role `developer` sent as `system`".to_owned());
     }
     lines
@@ -83,7 +79,6 @@ fn adapted(request: &ChatRequest, at_openai: bool) -> Vec<String> {
 
 struct Body<'a> {
     call: &'a Call<'a>,
-    at_openai: bool,
 }
 
 fn put<M: SerializeMap, T: Serialize>(
@@ -105,16 +100,12 @@ impl Serialize for Body<'_> {
         put(map, "model", Some(self.call.model))?;
         let messages = Messages {
             messages: &request.messages,
-            at_openai: self.at_openai,
+            developer_role: self.call.quirks.developer_role,
         };
         put(map, "messages", Some(&messages))?;
-        // OpenAI's reasoning models refuse the old name, and most other vendors do not know the new one.
-        let max_tokens = if self.at_openai {
-            "max_completion_tokens"
-        } else {
-            "max_tokens"
-        };
-        put(map, max_tokens, request.max_tokens.as_ref())?;
+        if let Some(tokens) = request.max_tokens {
+            map.serialize_entry(&self.call.quirks.max_tokens, &tokens)?;
+        }
         put(map, "temperature", request.temperature.as_ref())?;
         put(map, "top_p", request.top_p.as_ref())?;
         put(map, "top_k", request.top_k.as_ref())?;
@@ -149,14 +140,14 @@ impl Serialize for Body<'_> {
 
 struct Messages<'a> {
     messages: &'a [Message],
-    at_openai: bool,
+    developer_role: bool,
 }
 
 impl Serialize for Messages<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.messages.iter().map(|message| WireMessage {
             message,
-            at_openai: self.at_openai,
+            developer_role: self.developer_role,
         }))
     }
 }
@@ -164,7 +155,7 @@ impl Serialize for Messages<'_> {
 /// A message without what the format has no place for.
 struct WireMessage<'a> {
     message: &'a Message,
-    at_openai: bool,
+    developer_role: bool,
 }
 
 impl Serialize for WireMessage<'_> {
@@ -172,7 +163,7 @@ impl Serialize for WireMessage<'_> {
         let message = self.message;
         let mut map = serializer.serialize_map(None)?;
         match message.role {
-            Role::Developer if !self.at_openai => map.serialize_entry("role", &Role::System)?,
+            Role::Developer if !self.developer_role => map.serialize_entry("role", &Role::System)?,
             role => map.serialize_entry("role", &role)?,
         }
         // The form OpenAI itself gives a turn that only calls or refuses.
@@ -267,6 +258,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::catalog::Quirks;
 
     fn sent(provider: &str, stream: bool, request: Value) -> (Value, Vec<String>) {
         let request: ChatRequest = serde_json::from_value(request).unwrap();
@@ -275,6 +267,8 @@ mod tests {
             provider,
             model: "m",
             facts: None,
+            quirks: &Quirks::default(),
+            lossy: false,
             stream,
         })
         .unwrap();
@@ -370,6 +364,8 @@ mod tests {
             provider: "openai",
             model: "m",
             facts: None,
+            quirks: &Quirks::default(),
+            lossy: false,
             stream: false,
         };
         let failure = encode(&call).unwrap_err();

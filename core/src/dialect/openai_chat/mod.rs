@@ -1,7 +1,6 @@
 //! OpenAI Chat Completions, `POST {base}/chat/completions`, as OpenAI and the twenty vendors that copied it speak it.
 
 mod classify;
-mod codes;
 mod decode;
 mod encode;
 mod stream;
@@ -12,6 +11,7 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 
 use super::{Call, Dialect, Encoded, EventDecoder};
+use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
 
 /// The `openai_chat` codec.
@@ -34,11 +34,18 @@ impl Dialect for OpenaiChat {
         decode::decode(body)
     }
 
-    fn events(&self) -> Box<dyn EventDecoder> {
+    fn events(&self, _: &Quirks) -> Box<dyn EventDecoder> {
         Box::<stream::Events>::default()
     }
 
-    fn classify(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
+    fn classify(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: SystemTime,
+        _: &Quirks,
+    ) -> Failure {
         classify::classify(status, headers, body, now)
     }
 

@@ -213,6 +213,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::catalog::Quirks;
     use crate::dialect::StreamDecoder;
     use crate::dialect::openai_chat::OPENAI_CHAT;
     use crate::types::{Accumulator, Completion, FailureClass, FinishReason, ToolCall};
@@ -229,7 +230,7 @@ mod tests {
     }
 
     fn run(text: &str) -> (Completion, Result<(), Failure>) {
-        let mut decoder = StreamDecoder::new(&OPENAI_CHAT);
+        let mut decoder = StreamDecoder::new(&OPENAI_CHAT, &Quirks::default());
         let mut deltas = Vec::new();
         let result = decoder
             .push(text.as_bytes(), &mut deltas)
@@ -243,7 +244,7 @@ mod tests {
     fn counts_follow_the_finish_reason() {
         let usage =
             "data: {\"choices\": [], \"usage\": {\"prompt_tokens\": 3, \"completion_tokens\": 1}}\n\n";
-        let mut decoder = StreamDecoder::new(&OPENAI_CHAT);
+        let mut decoder = StreamDecoder::new(&OPENAI_CHAT, &Quirks::default());
         let mut out = Vec::new();
         let states: Vec<(bool, bool)> = [
             chunk(&json!({"content": "a"})),

@@ -1,6 +1,7 @@
 use http::HeaderValue;
 use serde_json::{Value, json};
 
+use crate::catalog::Quirks;
 use crate::catalog::{Model, Reasoning};
 use crate::dialect::anthropic_messages::ANTHROPIC_MESSAGES;
 use crate::dialect::testing::facts;
@@ -14,6 +15,8 @@ fn encode_with(request: Value, facts: Option<&Model>, stream: bool) -> Result<En
         provider: "anthropic",
         model: "claude",
         facts,
+        quirks: &Quirks::default(),
+        lossy: false,
         stream,
     })
 }

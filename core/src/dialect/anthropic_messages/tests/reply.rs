@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::catalog::Quirks;
 use crate::dialect::Dialect as _;
 use crate::dialect::anthropic_messages::ANTHROPIC_MESSAGES;
 use crate::dialect::testing::{self, fold, headers};
@@ -113,6 +114,7 @@ fn a_stream_says_what_the_whole_reply_says() {
     assert_eq!(whole.reasoning, "hm");
     let block = |text: &str, signature: Option<&str>, redacted: Option<&str>| ReasoningBlock {
         dialect: DialectId::AnthropicMessages,
+        id: None,
         text: text.to_owned(),
         signature: signature.map(str::to_owned),
         redacted: redacted.map(str::to_owned),
@@ -388,5 +390,11 @@ fn classify_reads_headers() {
 
 fn classify(status: u16, list: &[(&'static str, &'static str)], body: &[u8]) -> Failure {
     let status = StatusCode::from_u16(status).unwrap();
-    ANTHROPIC_MESSAGES.classify(status, &headers(list), body, SystemTime::UNIX_EPOCH)
+    ANTHROPIC_MESSAGES.classify(
+        status,
+        &headers(list),
+        body,
+        SystemTime::UNIX_EPOCH,
+        &Quirks::default(),
+    )
 }

@@ -1,5 +1,6 @@
 use serde_json::{Value, json};
 
+use crate::catalog::Quirks;
 use crate::catalog::{Model, Reasoning};
 use crate::dialect::gemini::GEMINI;
 use crate::dialect::testing::facts;
@@ -13,6 +14,8 @@ fn encode_with(request: Value, model: &str, facts: Option<&Model>, stream: bool)
         provider: "google",
         model,
         facts,
+        quirks: &Quirks::default(),
+        lossy: false,
         stream,
     })
 }

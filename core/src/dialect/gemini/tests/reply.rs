@@ -3,6 +3,7 @@ use std::time::{Duration, SystemTime};
 use http::StatusCode;
 use serde_json::{Value, json};
 
+use crate::catalog::Quirks;
 use crate::dialect::gemini::GEMINI;
 use crate::dialect::testing::{self, fold, headers};
 use crate::dialect::{Dialect as _, EventDecoder as _, SseEvent, StreamDecoder};
@@ -216,7 +217,7 @@ fn what_is_no_answer() {
 #[test]
 fn reading_goes_on_for_the_counts() {
     let usage = json!({"usageMetadata": {"promptTokenCount": 1, "totalTokenCount": 1}});
-    let mut decoder = StreamDecoder::new(&GEMINI);
+    let mut decoder = StreamDecoder::new(&GEMINI, &Quirks::default());
     let mut push = |event: &Value| {
         let text = format!("data: {event}\n\n");
         decoder.push(text.as_bytes(), &mut Vec::new()).unwrap();
@@ -387,5 +388,11 @@ fn classifies_what_is_not_json() {
 
 fn classify(status: u16, body: &[u8]) -> Failure {
     let status = StatusCode::from_u16(status).unwrap();
-    GEMINI.classify(status, &headers(&[]), body, SystemTime::UNIX_EPOCH)
+    GEMINI.classify(
+        status,
+        &headers(&[]),
+        body,
+        SystemTime::UNIX_EPOCH,
+        &Quirks::default(),
+    )
 }

@@ -1,5 +1,5 @@
-//! The words by which the vendors of the `openai_chat` family say what went wrong. One table serves them all; a word
-//! that means two things at two vendors is told apart in `classify`, by what stands beside it.
+//! The words by which vendors say what went wrong. One table serves them all; a word
+//! that means two things at two vendors is told apart by what stands beside it, or by the provider's own `codes`.
 
 use crate::dialect::common::matches_any;
 use crate::types::FailureClass;
@@ -202,7 +202,7 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
 ];
 
 /// The class a code or type says by itself.
-pub(super) fn class_of_code(code: &str) -> Option<FailureClass> {
+pub(crate) fn class_of_code(code: &str) -> Option<FailureClass> {
     CODES
         .iter()
         .find(|(_, codes)| codes.contains(&code))
@@ -210,7 +210,7 @@ pub(super) fn class_of_code(code: &str) -> Option<FailureClass> {
 }
 
 /// The class a message says by itself.
-pub(super) fn class_of_message(message: &str) -> Option<FailureClass> {
+pub(crate) fn class_of_message(message: &str) -> Option<FailureClass> {
     let lowercase = message.to_ascii_lowercase();
     MESSAGES
         .iter()

@@ -1,0 +1,58 @@
+//! Not written yet.
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, StatusCode};
+
+use super::{Call, Dialect, Encoded, EventDecoder, Framing, SseEvent};
+use crate::catalog::Quirks;
+use crate::types::{Completion, Delta, DialectId, Failure};
+
+/// The dialect of [`DialectId::BedrockConverse`].
+#[derive(Debug, Clone, Copy)]
+pub struct BedrockConverse;
+
+/// The one [`BedrockConverse`].
+pub static BEDROCK_CONVERSE: BedrockConverse = BedrockConverse;
+
+struct Events;
+
+impl EventDecoder for Events {
+    fn event(&mut self, _: &SseEvent, _: &mut Vec<Delta>) -> Result<(), Failure> {
+        Err(Failure::malformed("not written yet"))
+    }
+
+    fn complete(&self) -> bool {
+        false
+    }
+}
+
+impl Dialect for BedrockConverse {
+    fn id(&self) -> DialectId {
+        DialectId::BedrockConverse
+    }
+
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
+
+    fn encode(&self, _: &Call<'_>) -> Result<Encoded, Failure> {
+        Err(Failure::unsupported("dialect", "not written yet"))
+    }
+
+    fn decode(&self, _: &[u8]) -> Result<Completion, Failure> {
+        Err(Failure::malformed("not written yet"))
+    }
+
+    fn events(&self, _: &Quirks) -> Box<dyn EventDecoder> {
+        Box::new(Events)
+    }
+
+    fn classify(&self, _: StatusCode, _: &HeaderMap, _: &[u8], _: SystemTime, _: &Quirks) -> Failure {
+        Failure::malformed("not written yet")
+    }
+
+    fn auth(&self) -> (&'static str, &'static str) {
+        ("authorization", "Bearer ")
+    }
+}
