@@ -49,7 +49,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             "line 2: routes.a.targets: expected at least one target",
             "line 3: routes.a.target: unknown key; did you mean \"targets\"?",
-            "line 4: routes.a.zzz: unknown key; known: targets, strategy, timeouts, max_attempts, rate_limit_wait, failover_on, backoff, stream_recovery, hold_back, via_stream, hedge",
+            "line 4: routes.a.zzz: unknown key; known: targets, adapt, strategy, timeouts, max_attempts, rate_limit_wait, failover_on, backoff, stream_recovery, hold_back, via_stream, hedge",
         ],
     ),
     (
@@ -84,7 +84,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[providers.local]\n[routes.a]\ntargets = [\"local/x\"]",
         &[
-            "line 1: providers.local.dialect: missing; \"local\" is not in the catalog; dialects: openai_chat, anthropic_messages, gemini",
+            "line 1: providers.local.dialect: missing; \"local\" is not in the catalog; dialects: openai_chat, openai_responses, anthropic_messages, gemini, bedrock_converse, cohere_chat, ollama_chat",
             "line 1: providers.local.base_url: missing; for example \"https://api.example.com/v1\"",
         ],
     ),
@@ -97,9 +97,9 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "[providers.openai]\ndialect = \"cohere_chat\"\nbase_url = 7\n[routes.a]\ntargets = [\"openai/x\"]",
+        "[providers.openai]\ndialect = \"telepathy\"\nbase_url = 7\n[routes.a]\ntargets = [\"openai/x\"]",
         &[
-            "line 2: providers.openai.dialect: dialect \"cohere_chat\" is not supported by this version; known: openai_chat, anthropic_messages, gemini",
+            "line 2: providers.openai.dialect: unknown dialect \"telepathy\"; known: openai_chat, openai_responses, anthropic_messages, gemini, bedrock_converse, cohere_chat, ollama_chat",
             "line 3: providers.openai.base_url: expected a string, found 7",
         ],
     ),

@@ -260,6 +260,10 @@ mod tests {
     use super::*;
     use crate::catalog::Quirks;
 
+    fn quirks(provider: &str) -> Quirks {
+        crate::catalog::provider(provider).map_or_else(Quirks::default, |known| known.quirks.clone())
+    }
+
     fn sent(provider: &str, stream: bool, request: Value) -> (Value, Vec<String>) {
         let request: ChatRequest = serde_json::from_value(request).unwrap();
         let encoded = encode(&Call {
@@ -267,7 +271,7 @@ mod tests {
             provider,
             model: "m",
             facts: None,
-            quirks: &Quirks::default(),
+            quirks: &quirks(provider),
             lossy: false,
             stream,
         })
@@ -364,7 +368,7 @@ mod tests {
             provider: "openai",
             model: "m",
             facts: None,
-            quirks: &Quirks::default(),
+            quirks: &quirks("openai"),
             lossy: false,
             stream: false,
         };
