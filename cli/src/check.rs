@@ -93,12 +93,16 @@ const fn plural(count: usize) -> &'static str {
 fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretString>> {
     let mut found = Vec::new();
     for source in provider.keys.iter().map(|key| &key.source) {
+        if let KeySource::Cloud(cloud) = source {
+            writeln!(out, "  {cloud}")?;
+            continue;
+        }
         match secrets::resolve(source) {
             Ok(key) => {
                 let place = match source {
                     KeySource::Env(name) => format!("env:{name}"),
                     KeySource::File(path) => format!("file:{}", path.display()),
-                    KeySource::Literal(_) => "the config".to_owned(),
+                    KeySource::Literal(_) | KeySource::Cloud(_) => "the config".to_owned(),
                 };
                 writeln!(out, "  {} from {place}", secrets::fingerprint(&key))?;
                 found.push(key);

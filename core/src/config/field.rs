@@ -6,9 +6,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use super::KeySource;
 use super::problem::did_you_mean;
 use super::tree::{Node, Value};
+use super::{CloudKey, KeySource};
 
 /// What is wrong with a value: the message and perhaps a hint.
 pub(super) type Wrong = (String, Option<String>);
@@ -145,7 +145,7 @@ pub(super) fn base_url(node: &Node) -> Result<Url, Wrong> {
 
 /// A key source. No message holds any part of what was written, since it may be a key.
 pub(super) fn key_source(node: &Node, base: &Path) -> Result<KeySource, Wrong> {
-    const KNOWN: [&str; 2] = ["env", "file"];
+    const KNOWN: [&str; 5] = ["env", "file", "gcp", "azure", "aws"];
     const LATER: [&str; 3] = ["vault", "aws-sm", "exec"];
     let wrong =
         |message: &str, hint: &str| Err((message.to_owned(), (!hint.is_empty()).then(|| hint.to_owned())));
@@ -160,11 +160,12 @@ pub(super) fn key_source(node: &Node, base: &Path) -> Result<KeySource, Wrong> {
         Some(("env", _)) => return wrong("what follows \"env:\" is not the name of a variable", ""),
         Some(("file", "")) => return wrong("a path is missing after \"file:\"", ""),
         Some(("file", path)) => return Ok(KeySource::File(base.join(path))),
+        Some((scheme @ ("gcp" | "azure" | "aws"), rest)) => return cloud_key(scheme, rest, base),
         Some((scheme, _)) => {
             if let Some(later) = LATER.iter().find(|later| **later == scheme) {
                 return wrong(
                     &format!("\"{later}:\" is not supported by this version"),
-                    "known: env:, file:",
+                    "known: env:, file:, gcp:, azure:, aws:",
                 );
             }
             if let Some(hint) = did_you_mean(scheme, KNOWN.into_iter().chain(LATER)) {
@@ -183,6 +184,34 @@ pub(super) fn key_source(node: &Node, base: &Path) -> Result<KeySource, Wrong> {
         Ok(()) => Ok(KeySource::Literal(SecretString::from(text.clone()))),
         Err(why) => wrong(&format!("the key {why}"), ""),
     }
+}
+
+fn cloud_key(scheme: &str, rest: &str, base: &Path) -> Result<KeySource, Wrong> {
+    let (kind, name) = rest
+        .split_once(':')
+        .map_or((rest, None), |(kind, name)| (kind, Some(name)));
+    let cloud = match (scheme, kind, name.filter(|name| !name.is_empty())) {
+        ("gcp", "service-account", Some(path)) => CloudKey::GcpServiceAccount(base.join(path)),
+        ("gcp", "metadata", None) => CloudKey::GcpMetadata,
+        ("gcp", "default", None) => CloudKey::GcpDefault,
+        ("azure", "entra", None) => CloudKey::AzureEntra,
+        ("azure", "managed-identity", None) => CloudKey::AzureManagedIdentity,
+        ("aws", "env", None) => CloudKey::AwsEnv,
+        ("aws", "profile", Some(name)) => CloudKey::AwsProfile(name.to_owned()),
+        ("aws", "role", None) => CloudKey::AwsRole,
+        ("aws", "default", None) => CloudKey::AwsDefault,
+        _ => {
+            let forms = CloudKey::FORMS
+                .into_iter()
+                .filter(|form| form.starts_with(scheme));
+            let forms: Vec<&str> = forms.collect();
+            return Err((
+                format!("unknown credentials \"{scheme}:{kind}\""),
+                Some(format!("known: {}", forms.join(", "))),
+            ));
+        }
+    };
+    Ok(KeySource::Cloud(cloud))
 }
 
 /// Whether a key can stand in a header, or why not.

@@ -11,7 +11,7 @@ mod section;
 mod tree;
 
 pub(crate) use field::check_key;
-pub use options::{Adapt, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
+pub use options::{Adapt, CloudKey, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
 pub(crate) use problem::did_you_mean;
 pub use problem::{ConfigError, Problem};
 
@@ -131,6 +131,8 @@ pub enum KeySource {
     File(PathBuf),
     /// The key itself.
     Literal(SecretString),
+    /// Credentials of a cloud, from which tokens or signatures are made.
+    Cloud(CloudKey),
 }
 
 /// Provider and model: what one attempt is sent to.

@@ -78,6 +78,15 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[routes.a]\ntargets = [\"openai/x\"]\n[providers.openai]\nkeys = [\"gcp:service-account\", \"aws:profile:\", \"azure:entra:x\", \"gpc:default\"]",
+        &[
+            "line 4: providers.openai.keys[0]: unknown credentials \"gcp:service-account\"; known: gcp:service-account:PATH, gcp:metadata, gcp:default",
+            "line 4: providers.openai.keys[1]: unknown credentials \"aws:profile\"; known: aws:env, aws:profile:NAME, aws:role, aws:default",
+            "line 4: providers.openai.keys[2]: unknown credentials \"azure:entra\"; known: azure:entra, azure:managed-identity",
+            "line 4: providers.openai.keys[3]: unknown key scheme; did you mean \"gcp\"?",
+        ],
+    ),
+    (
         "[routes.\"a b\"]\ntargets = [\"openai/gpt-4o\"]",
         &["line 1: routes.\"a b\": a route's name must not be empty, and holds no slash and no space"],
     ),
@@ -136,7 +145,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[routes.a]\ntargets = [\"openai/x\"]\n[providers.openai]\nkeys = [\"vault:a#b\", \"evn:A\", \"env:\", \"env:A-B\", \"file:\", \"\", \"OPENAI_API_KEY\", \"$KEY\", 5, \"a\\nb\"]",
         &[
-            "line 4: providers.openai.keys[0]: \"vault:\" is not supported by this version; known: env:, file:",
+            "line 4: providers.openai.keys[0]: \"vault:\" is not supported by this version; known: env:, file:, gcp:, azure:, aws:",
             "line 4: providers.openai.keys[1]: unknown key scheme; did you mean \"env\"?",
             "line 4: providers.openai.keys[2]: what follows \"env:\" is not the name of a variable",
             "line 4: providers.openai.keys[3]: what follows \"env:\" is not the name of a variable",

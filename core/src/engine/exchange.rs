@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -5,6 +6,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
+use super::keys::{Key, Way};
 use super::targets::PreparedTarget;
 use super::ticket::Ticket;
 use super::world::World;
@@ -37,7 +39,10 @@ pub(super) async fn open(
         lossy: target.lossy,
         stream,
     })?;
-    let request = build(world, target, start, encoded, stream, ticket)?;
+    let (mut request, cloud) = build(world, target, start, encoded, stream, ticket)?;
+    if let Some(key) = cloud {
+        authorize(world, start, &key, &mut request, ticket).await?;
+    }
     let sent = tokio::select! {
         biased;
         sent = world.transport.send(request) => sent,
@@ -61,7 +66,8 @@ fn build(
     encoded: Encoded,
     stream: bool,
     ticket: &mut Ticket,
-) -> Result<HttpRequest, Failure> {
+) -> Result<(HttpRequest, Option<Arc<Key>>), Failure> {
+    let mut cloud = None;
     let refuse = |message: String| Failure::new(FailureClass::InvalidRequest, Phase::Encode, message);
     ticket.notes.adapted = encoded.adapted;
     let url = Url::parse(&format!("{}{}", target.base_url, encoded.path))
@@ -88,14 +94,17 @@ fn build(
             if ticket.notes.key.as_ref() != Some(&key.fingerprint) {
                 ticket.notes.key = Some(key.fingerprint.clone());
             }
-            let (name, value) = &key.header;
-            if mutant::on(Mutant::KeyShown) {
-                ticket
-                    .notes
-                    .adapted
-                    .extend(value.to_str().ok().map(str::to_owned));
+            if let Way::Header { name, value, .. } = &key.way {
+                if mutant::on(Mutant::KeyShown) {
+                    ticket
+                        .notes
+                        .adapted
+                        .extend(value.to_str().ok().map(str::to_owned));
+                }
+                headers.insert(name.clone(), value.clone());
+            } else {
+                cloud = Some(key);
             }
-            headers.insert(name.clone(), value.clone());
         }
         Some(Ok(_)) => {
             return Err(refuse(
@@ -106,13 +115,36 @@ fn build(
             return Err(Failure::new(FailureClass::Authentication, Phase::Encode, problem));
         }
     }
-    Ok(HttpRequest {
+    let request = HttpRequest {
         method: Method::POST,
         url,
         headers,
         body: encoded.body,
         connect_timeout: start.limits.connect,
-    })
+    };
+    Ok((request, cloud))
+}
+
+/// Gets the token, or makes the signature, that a cloud's credentials are for.
+async fn authorize(
+    world: &World,
+    start: &Start,
+    key: &Key,
+    request: &mut HttpRequest,
+    ticket: &mut Ticket,
+) -> Result<(), Failure> {
+    let Way::Cloud(cloud) = &key.way else {
+        return Ok(());
+    };
+    let made = tokio::select! {
+        biased;
+        made = cloud.authorize(world, request) => made,
+        () = world.clock.sleep_until(start.limits.answer_by) => {
+            return Err(timed_out(Phase::Connect, world, ticket, "no token came"));
+        }
+    };
+    ticket.notes.token = Some(made?);
+    Ok(())
 }
 
 /// Reads a whole reply.

@@ -7,35 +7,54 @@ use http::header::HeaderName;
 use secrecy::{ExposeSecret, SecretString};
 use url::Origin;
 
+use super::credentials::{Cloud, Scope};
 use super::lock;
 use crate::config::{self, KeySource};
 use crate::dialect::{Dialect, dialect};
 use crate::secrets;
-use crate::types::{Failure, KeyId};
+use crate::types::{Failure, KeyId, Moment};
 
 /// A key as it is sent, bound to the one origin it may go to.
 pub(crate) struct Key {
-    secret: SecretString,
     pub(crate) fingerprint: String,
-    pub(crate) header: (HeaderName, HeaderValue),
     pub(crate) origin: Origin,
+    pub(super) way: Way,
+}
+
+/// How a request is made one that the vendor takes.
+pub(super) enum Way {
+    /// By a header that is always the same.
+    Header {
+        secret: SecretString,
+        name: HeaderName,
+        value: HeaderValue,
+    },
+    /// By a token or a signature made of a cloud's credentials.
+    Cloud(Cloud),
 }
 
 impl Key {
     /// Takes the key out of what a vendor said: some echo what they were sent.
     pub(super) fn scrub(&self, failure: &mut Failure) {
-        let secret = self.secret.expose_secret();
-        let texts = [
-            Some(&mut failure.message),
-            failure.code.as_mut(),
-            failure.request_id.as_mut(),
-        ];
-        for text in texts.into_iter().flatten() {
-            if text.contains(secret) {
-                *text = text.replace(secret, "[key]");
-            }
-            cut_off(secret, text);
+        match &self.way {
+            Way::Header { secret, .. } => scrub(secret, failure),
+            Way::Cloud(cloud) => cloud.shown().iter().for_each(|secret| scrub(secret, failure)),
         }
+    }
+}
+
+fn scrub(secret: &SecretString, failure: &mut Failure) {
+    let secret = secret.expose_secret();
+    let texts = [
+        Some(&mut failure.message),
+        failure.code.as_mut(),
+        failure.request_id.as_mut(),
+    ];
+    for text in texts.into_iter().flatten() {
+        if text.contains(secret) {
+            *text = text.replace(secret, "[key]");
+        }
+        cut_off(secret, text);
     }
 }
 
@@ -66,6 +85,7 @@ pub(super) struct Pool {
     provider: usize,
     dialect: &'static dyn Dialect,
     origin: Origin,
+    scope: Option<Scope>,
     slots: Vec<Slot>,
 }
 
@@ -79,6 +99,7 @@ impl Pool {
             provider,
             dialect: dialect(config.dialect),
             origin: config.base_url.origin(),
+            scope: Scope::of(&config.base_url),
             slots: slots.collect(),
         }
     }
@@ -116,10 +137,15 @@ impl Pool {
     /// Reads the source of a key again of which the secret with the fingerprint `refused` was refused: whether it holds
     /// another secret now, whoever noticed first, and whether that was news. Calls that began with the old one end after
     /// it was replaced.
-    pub(super) fn renew(&self, index: usize, refused: Option<&str>) -> Renewed {
+    pub(super) fn renew(&self, index: usize, refused: Option<&str>, now: Moment) -> Renewed {
         let Some(slot) = self.slots.get(index) else {
             return Renewed::No;
         };
+        if let Some(key) = &*lock(&slot.read)
+            && let Way::Cloud(cloud) = &key.way
+        {
+            return cloud.refuse(refused, now);
+        }
         let Ok(key) = self.read(&slot.source) else {
             return Renewed::No;
         };
@@ -142,16 +168,28 @@ impl Pool {
     }
 
     fn read(&self, source: &KeySource) -> Result<Arc<Key>, String> {
-        let secret = secrets::resolve(source)?;
         let (name, prefix) = self.dialect.auth();
+        let name = HeaderName::from_static(name);
+        if let KeySource::Cloud(cloud) = source {
+            Cloud::check(cloud, &|name| std::env::var_os(name))?;
+            return Ok(Arc::new(Key {
+                fingerprint: secrets::fingerprint(&SecretString::from(cloud.to_string())),
+                origin: self.origin.clone(),
+                way: Way::Cloud(Cloud::new(
+                    cloud.clone(),
+                    (name, prefix.to_owned()),
+                    self.scope.clone(),
+                )),
+            }));
+        }
+        let secret = secrets::resolve(source)?;
         let mut value = HeaderValue::from_str(&format!("{prefix}{}", secret.expose_secret()))
             .map_err(|_| "the key holds a character that no header takes".to_owned())?;
         value.set_sensitive(true);
         Ok(Arc::new(Key {
             fingerprint: secrets::fingerprint(&secret),
-            secret,
-            header: (HeaderName::from_static(name), value),
             origin: self.origin.clone(),
+            way: Way::Header { secret, name, value },
         }))
     }
 }

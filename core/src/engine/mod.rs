@@ -4,6 +4,7 @@
 mod attempt;
 mod book;
 mod clock;
+mod credentials;
 mod exchange;
 mod explain;
 mod keys;

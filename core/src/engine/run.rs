@@ -276,7 +276,7 @@ impl Run {
     fn raced(&mut self, start: &Start, ticket: Ticket, failure: Option<Failure>) {
         let renewed = failure.as_ref().is_some_and(|failure| {
             failure.class == FailureClass::Authentication
-                && self.world.renew(start.key, ticket.notes.key.as_deref())
+                && self.world.renew(start.key, ticket.notes.secret())
         });
         let now = self.world.clock.now();
         let verdict = self.machine.raced(start, failure.as_ref());
@@ -311,7 +311,7 @@ impl Run {
         delivered: bool,
     ) -> Next {
         let renewed = failure.class == FailureClass::Authentication
-            && self.world.renew(start.key, ticket.notes.key.as_deref());
+            && self.world.renew(start.key, ticket.notes.secret());
         let closed = ticket.failed(&failure, renewed);
         let now = self.world.clock.now();
         let verdict = self.world.decide(|admission| {

@@ -17,6 +17,8 @@ use crate::types::{Billing, CostRange, EndpointId, Failure, FailureClass, Moment
 pub(super) struct Notes {
     pub(super) started: Moment,
     pub(super) key: Option<String>,
+    /// The fingerprint of the token it was sent with, where that is not the key itself.
+    pub(super) token: Option<String>,
     pub(super) first_content: Option<Moment>,
     pub(super) status: Option<u16>,
     pub(super) request_id: Option<String>,
@@ -26,6 +28,13 @@ pub(super) struct Notes {
     pub(super) seen: u64,
     /// It goes on where an earlier attempt of the stream broke off.
     pub(super) continues: bool,
+}
+
+impl Notes {
+    /// The fingerprint of the secret it was sent with.
+    pub(super) fn secret(&self) -> Option<&str> {
+        self.token.as_deref().or(self.key.as_deref())
+    }
 }
 
 /// An attempt that is over, and what it may have cost.

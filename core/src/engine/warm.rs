@@ -8,6 +8,7 @@ use http::header::{ACCEPT_ENCODING, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Sleep;
 
+use super::keys::Way;
 use super::lock;
 use super::targets::PreparedRoute;
 use super::world::World;
@@ -67,8 +68,10 @@ impl World {
                 headers.insert(*name, value.clone());
             }
             let key = prepared.pool.usable().first().and_then(|id| self.key(*id));
-            if let Some(Ok(key)) = key {
-                let (name, value) = &key.header;
+            // A cloud's token is not got for this: what is answered without one is an answer too.
+            if let Some(Ok(key)) = key
+                && let Way::Header { name, value, .. } = &key.way
+            {
                 headers.insert(name.clone(), value.clone());
             }
         }

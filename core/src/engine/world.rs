@@ -199,7 +199,7 @@ impl World {
         let Some(provider) = self.providers.get(id.provider) else {
             return false;
         };
-        match provider.pool.renew(id.key, refused) {
+        match provider.pool.renew(id.key, refused, self.clock.now()) {
             Renewed::No => false,
             Renewed::Before => true,
             Renewed::Now => {
