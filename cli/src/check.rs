@@ -94,7 +94,13 @@ fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretStrin
     let mut found = Vec::new();
     for source in provider.keys.iter().map(|key| &key.source) {
         if let KeySource::Cloud(cloud) = source {
-            writeln!(out, "  {cloud}")?;
+            match secrets::cloud::check(cloud) {
+                Ok(()) => writeln!(
+                    out,
+                    "  {cloud}: asked for a token, or a signature, at the first call"
+                )?,
+                Err(why) => writeln!(out, "  no key: {why}")?,
+            }
             continue;
         }
         match secrets::resolve(source) {

@@ -14,7 +14,7 @@ use super::world::World;
 use crate::config::CloudKey;
 use crate::secrets::aws::{self, Variables};
 use crate::secrets::token::{NoToken, Token, TokenRequest, read_token};
-use crate::secrets::{self, AwsCredentials, SigningRequest, azure, gcp};
+use crate::secrets::{self, AwsCredentials, SigningRequest, azure, cloud, gcp};
 use crate::transport::HttpRequest;
 use crate::types::{Failure, FailureClass, Moment, Phase};
 
@@ -91,24 +91,6 @@ impl Cloud {
             header,
             scope,
             held: Mutex::new(None),
-        }
-    }
-
-    /// What the source lacks, as far as can be told without asking anyone.
-    pub(super) fn check(source: &CloudKey, variable: Variables<'_>) -> Result<(), String> {
-        match source {
-            CloudKey::GcpServiceAccount(path) => service_account(path).map(drop),
-            CloudKey::GcpDefault => match named_file(variable) {
-                Some(path) => service_account(path.as_ref()).map(drop),
-                None => Ok(()),
-            },
-            CloudKey::AzureEntra => azure::Entra::from_variables(variable).map(drop),
-            CloudKey::AwsEnv => aws::from_variables(variable).map(drop),
-            CloudKey::AwsProfile(name) => profile(variable, name).map(drop),
-            CloudKey::GcpMetadata
-            | CloudKey::AzureManagedIdentity
-            | CloudKey::AwsRole
-            | CloudKey::AwsDefault => Ok(()),
         }
     }
 
@@ -248,7 +230,7 @@ impl Cloud {
         let refused = NoToken::Refused;
         match &self.source {
             CloudKey::GcpServiceAccount(path) => from_account(world, path, now).await,
-            CloudKey::GcpDefault => match named_file(variable) {
+            CloudKey::GcpDefault => match cloud::named_file(variable) {
                 Some(path) => from_account(world, path.as_ref(), now).await,
                 None => token(world, gcp_metadata(variable)).await,
             },
@@ -261,14 +243,14 @@ impl Cloud {
                 token(world, azure::managed_identity_request(variable).map_err(refused)?).await
             }
             CloudKey::AwsEnv => aws::from_variables(variable).map(kept).map_err(refused),
-            CloudKey::AwsProfile(name) => profile(variable, name).map(kept).map_err(refused),
+            CloudKey::AwsProfile(name) => cloud::profile(variable, name).map(kept).map_err(refused),
             CloudKey::AwsRole => role(world, variable, now).await,
             CloudKey::AwsDefault => {
                 if let Ok(credentials) = aws::from_variables(variable) {
                     return Ok(kept(credentials));
                 }
                 let name = std::env::var("AWS_PROFILE").unwrap_or_else(|_| "default".to_owned());
-                match profile(variable, &name) {
+                match cloud::profile(variable, &name) {
                     Ok(credentials) => Ok(kept(credentials)),
                     Err(_) => role(world, variable, now).await,
                 }
@@ -282,28 +264,9 @@ fn kept(credentials: AwsCredentials) -> (Grant, Duration) {
     (Grant::Aws(credentials), Duration::from_secs(900))
 }
 
-fn named_file(variable: Variables<'_>) -> Option<std::ffi::OsString> {
-    variable("GOOGLE_APPLICATION_CREDENTIALS").filter(|path| !path.is_empty())
-}
-
 fn gcp_metadata(variable: Variables<'_>) -> TokenRequest {
     let host = variable("GCE_METADATA_HOST").and_then(|host| host.into_string().ok());
     gcp::metadata_request(host.as_deref())
-}
-
-fn service_account(path: &std::path::Path) -> Result<gcp::ServiceAccount, String> {
-    let place = || format!("the key file {}", path.display());
-    let text =
-        std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", place()))?;
-    gcp::ServiceAccount::parse(&text).map_err(|why| format!("{} {why}", place()))
-}
-
-fn profile(variable: Variables<'_>, name: &str) -> Result<AwsCredentials, String> {
-    let path = aws::shared_file(variable)?;
-    let place = || format!("the credentials file {}", path.display());
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| format!("{} cannot be read: {error}", place()))?;
-    aws::from_profile(&text, name).map_err(|why| format!("{} {why}", place()))
 }
 
 async fn from_account(
@@ -311,7 +274,7 @@ async fn from_account(
     path: &std::path::Path,
     now: SystemTime,
 ) -> Result<(Grant, Duration), NoToken> {
-    let account = service_account(path).map_err(NoToken::Refused)?;
+    let account = cloud::service_account(path).map_err(NoToken::Refused)?;
     token(world, account.token_request(now).map_err(NoToken::Refused)?).await
 }
 

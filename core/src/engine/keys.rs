@@ -171,7 +171,7 @@ impl Pool {
         let (name, prefix) = self.dialect.auth();
         let name = HeaderName::from_static(name);
         if let KeySource::Cloud(cloud) = source {
-            Cloud::check(cloud, &|name| std::env::var_os(name))?;
+            secrets::cloud::check(cloud)?;
             return Ok(Arc::new(Key {
                 fingerprint: secrets::fingerprint(&SecretString::from(cloud.to_string())),
                 origin: self.origin.clone(),

@@ -3,6 +3,7 @@
 
 pub mod aws;
 pub mod azure;
+pub mod cloud;
 pub mod gcp;
 mod sigv4;
 pub mod token;
