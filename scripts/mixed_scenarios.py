@@ -3,7 +3,7 @@
 
 One scenario a vendor. For every dialect that the vendor does not speak, two calls: one with a tool, an image and
 instructions, and one with a JSON schema, an image and instructions. The primary answers each with an error, and what
-the backup was asked is checked in its own format, by the simulator.
+both were asked is checked in their own formats, by the simulator.
 """
 
 import json
@@ -45,6 +45,17 @@ MESSAGES = [
 TOOL = {"type": "function", "function": {"name": "weather", "description": "The weather of a city.", "parameters": SCHEMA}}
 FORMAT = {"type": "json_schema", "json_schema": {"name": "place", "schema": SCHEMA, "strict": True}}
 
+# What is asked, beside the image and the instructions; what the backup says; what must come of it.
+KINDS = [
+    (
+        "tools",
+        {"tools": [TOOL]},
+        {"tool_calls": [{"id": "call_1", "name": "weather", "arguments": ARGUMENTS}], "finish": "tool_calls"},
+        {"finish": "tool_calls", "tool_calls": [{"name": "weather", "arguments": ARGUMENTS}]},
+    ),
+    ("schema", {"response_format": FORMAT}, {"text": ARGUMENTS}, {"finish": "stop", "text": ARGUMENTS}),
+]
+
 
 def scenario(vendor):
     spoken = vendor["dialect"]
@@ -54,45 +65,27 @@ def scenario(vendor):
     for dialect in DIALECTS:
         if dialect == spoken:
             continue
-        primary, backup = f"{vendor['name']}-{dialect}", dialect
-        config["providers"][primary] = {"vendor": vendor["name"], "base_url": f"${primary}", "keys": [f"key-{primary}"]}
-        config["providers"][backup] = {"dialect": dialect, "base_url": f"${backup}", "keys": [f"key-{backup}"]}
-        route = f"to-{dialect}"
-        config["routes"][route] = {"targets": [f"{primary}/m", f"{backup}/m"], "timeouts": {"total": "5s"}}
-        script["providers"][primary] = {"dialect": spoken, "steps": [{"error": "overloaded", "times": 9}]}
-        script["providers"][backup] = {
-            "dialect": dialect,
-            "reply": {"text": ARGUMENTS},
-            "steps": [
-                {"reply": {"tool_calls": [{"id": "call_1", "name": "weather", "arguments": ARGUMENTS}], "finish": "tool_calls"}},
-            ],
-        }
-        attempts = [
-            {"target": f"{primary}/m", "code": "overloaded", "next": "next_target"},
-            {"target": f"{backup}/m", "code": "ok", "next": "finish"},
-        ]
-        request = {"route": route, "messages": MESSAGES, "max_tokens": 64}
-        calls.append({
-            "request": request | {"tools": [TOOL]},
-            "expect": {
-                "finish": "tool_calls",
-                "target": f"{backup}/m",
-                "tool_calls": [{"name": "weather", "arguments": ARGUMENTS}],
-                "attempts": attempts,
-            },
-        })
-        calls.append({
-            "request": request | {"response_format": FORMAT},
-            "expect": {"text": ARGUMENTS, "finish": "stop", "target": f"{backup}/m", "attempts": attempts},
-        })
-        for provider in (primary, backup):
-            server[provider] = {
-                "requests": 2,
-                "asked": [
-                    {"tools": 1, "schema": False, "images": 1, "system": True},
-                    {"tools": 0, "schema": True, "images": 1, "system": True},
-                ],
-            }
+        for kind, asks, says, expect in KINDS:
+            primary, backup, route = (f"{who}-{kind}-{dialect}" for who in ("primary", "backup", "to"))
+            config["providers"][primary] = {"vendor": vendor["name"], "base_url": f"${primary}", "keys": [f"key-{primary}"]}
+            config["providers"][backup] = {"dialect": dialect, "base_url": f"${backup}", "keys": [f"key-{backup}"]}
+            config["routes"][route] = {"targets": [f"{primary}/m", f"{backup}/m"], "timeouts": {"total": "5s"}}
+            script["providers"][primary] = {"dialect": spoken, "steps": [{"error": "overloaded", "times": 9}]}
+            script["providers"][backup] = {"dialect": dialect, "reply": says}
+            calls.append({
+                "request": {"route": route, "messages": MESSAGES, "max_tokens": 64} | asks,
+                "expect": expect
+                | {
+                    "target": f"{backup}/m",
+                    "attempts": [
+                        {"target": f"{primary}/m", "code": "overloaded", "next": "next_target"},
+                        {"target": f"{backup}/m", "code": "ok", "next": "finish"},
+                    ],
+                },
+            })
+            asked = {"tools": len(asks.get("tools", [])), "schema": "response_format" in asks, "images": 1, "system": True}
+            for provider in (primary, backup):
+                server[provider] = {"requests": 1, "asked": asked}
     return {
         "title": f"{vendor['name']} fails over to every other dialect, with tools, a schema, an image and instructions.",
         "modes": ["chat", "stream"],
