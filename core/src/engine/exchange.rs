@@ -5,6 +5,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
+use super::keys::{Key, Shown};
 use super::targets::PreparedTarget;
 use super::ticket::Ticket;
 use super::world::World;
@@ -81,14 +82,19 @@ fn build(
     for (name, value) in encoded.headers {
         headers.insert(HeaderName::from_static(name), value);
     }
+    world
+        .dress(target, &url, &mut headers)
+        .map_err(|problem| Failure::new(FailureClass::Authentication, Phase::Encode, problem))?;
     match world.key(start.key) {
         None => {}
-        Some(Ok(key)) if key.origin == url.origin() || mutant::on(Mutant::OneKeyForAll) => {
+        Some(Ok(key)) if goes_to(&key, target.door, &url) || mutant::on(Mutant::OneKeyForAll) => {
             // Mostly it has not changed since the attempt was let in.
             if ticket.notes.key.as_ref() != Some(&key.fingerprint) {
                 ticket.notes.key = Some(key.fingerprint.clone());
             }
-            let (name, value) = &key.header;
+            let Some(Shown { name, value, .. }) = key.at(target.door).or(key.at(0)) else {
+                return Err(refuse("the key has no header".to_owned()));
+            };
             if mutant::on(Mutant::KeyShown) {
                 ticket
                     .notes
@@ -113,6 +119,11 @@ fn build(
         body: encoded.body,
         connect_timeout: start.limits.connect,
     })
+}
+
+/// Whether the key may be shown at a URL.
+fn goes_to(key: &Key, door: usize, url: &Url) -> bool {
+    key.at(door).is_some_and(|shown| shown.origin == url.origin())
 }
 
 /// Reads a whole reply.

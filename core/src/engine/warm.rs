@@ -67,9 +67,12 @@ impl World {
                 headers.insert(*name, value.clone());
             }
             let key = prepared.pool.usable().first().and_then(|id| self.key(*id));
+            let origin = self.config.providers.get(&prepared.name)?.base_url.origin();
+            // A header that cannot be read fails the attempts that need it, which is soon enough.
+            let _ = prepared.pool.dress(0, &origin, &mut headers);
             if let Some(Ok(key)) = key {
-                let (name, value) = &key.header;
-                headers.insert(name.clone(), value.clone());
+                let shown = key.at(0).map(|shown| (shown.name.clone(), shown.value.clone()));
+                headers.extend(shown);
             }
         }
         WarmEndpoint::new(
