@@ -12,7 +12,7 @@ use crate::types::Usage;
 
 pub use places::{Lost, Place, Variables};
 pub(crate) use providers::fits;
-pub use providers::{Auth, Endpoint, Provider, Quirks, ReasoningField, Surface};
+pub use providers::{Auth, Endpoint, Provider, Quirks, ReasoningBack, ReasoningField, Surface};
 
 /// What is known of one model. Prices are US dollars for a million tokens.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -46,7 +46,11 @@ impl Provider {
         let endpoints = self.endpoints.values();
         let templates = std::iter::once(&self.base_url)
             .chain(endpoints.flat_map(|endpoint| std::iter::once(&endpoint.base_url).chain(&endpoint.path)))
-            .chain(self.surfaces.iter().filter_map(|surface| surface.base_url.as_ref()))
+            .chain(
+                self.surfaces
+                    .iter()
+                    .filter_map(|surface| surface.base_url.as_ref()),
+            )
             .chain(&self.host);
         for name in templates.flat_map(|template| names_in(template)) {
             if name != "host" && name != "model" && !names.contains(&name) {
@@ -63,7 +67,9 @@ impl Provider {
     #[must_use]
     pub fn takes_any_region(&self) -> bool {
         let anywhere = |template: &String| names_in(template).any(|name| name == "region");
-        self.host.as_ref().map_or_else(|| anywhere(&self.base_url), anywhere)
+        self.host
+            .as_ref()
+            .map_or_else(|| anywhere(&self.base_url), anywhere)
     }
 
     /// Where it is. `endpoint` names one of its other endpoints; without it, the first is taken that needs a variable
@@ -91,7 +97,10 @@ impl Provider {
             None => {
                 let all = self.surfaces.iter().enumerate();
                 all.map(|(index, surface)| {
-                    (index, surface.base_url.as_ref().map(|template| names.fill(template)))
+                    (
+                        index,
+                        surface.base_url.as_ref().map(|template| names.fill(template)),
+                    )
                 })
                 .collect()
             }
@@ -118,7 +127,9 @@ impl Provider {
         let telling: Vec<&String> = given.keys().filter(|name| !usual(name)).collect();
         self.endpoints.values().find(|endpoint| {
             let path = endpoint.path.as_deref().unwrap_or_default();
-            telling.iter().any(|name| uses(&endpoint.base_url, name) || uses(path, name))
+            telling
+                .iter()
+                .any(|name| uses(&endpoint.base_url, name) || uses(path, name))
         })
     }
 }
@@ -211,7 +222,11 @@ impl<'a> Names<'a> {
                 _ => self.lost.push(Lost::Unused(name.clone(), self.used.clone())),
             }
         }
-        if self.lost.is_empty() { Ok(()) } else { Err(self.lost) }
+        if self.lost.is_empty() {
+            Ok(())
+        } else {
+            Err(self.lost)
+        }
     }
 }
 
@@ -222,7 +237,9 @@ mod tests {
 
     fn given(pairs: &[(&str, &str)]) -> Variables {
         let pairs = pairs.iter();
-        pairs.map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        pairs
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     /// The base URL, or what is wrong.
@@ -235,7 +252,12 @@ mod tests {
     fn base_urls() {
         for (name, endpoint, pairs, expected) in [
             ("openai", None, &[][..], "https://api.openai.com/v1"),
-            ("openai", None, &[("region", "eu")], "https://eu.api.openai.com/v1"),
+            (
+                "openai",
+                None,
+                &[("region", "eu")],
+                "https://eu.api.openai.com/v1",
+            ),
             (
                 "vertex",
                 None,
@@ -254,14 +276,24 @@ mod tests {
                 &[("project", "p"), ("region", "eu")],
                 "https://aiplatform.eu.rep.googleapis.com/v1/projects/p/locations/eu/publishers/google",
             ),
-            ("azure", None, &[("resource", "r")], "https://r.openai.azure.com/openai/v1"),
+            (
+                "azure",
+                None,
+                &[("resource", "r")],
+                "https://r.openai.azure.com/openai/v1",
+            ),
             (
                 "azure",
                 None,
                 &[("resource", "r"), ("api_version", "2024-10-21")],
                 "https://r.openai.azure.com/openai",
             ),
-            ("azure", Some("classic"), &[("resource", "r")], "https://r.openai.azure.com/openai"),
+            (
+                "azure",
+                Some("classic"),
+                &[("resource", "r")],
+                "https://r.openai.azure.com/openai",
+            ),
             (
                 "bedrock",
                 None,
@@ -280,7 +312,12 @@ mod tests {
                 &[("region", "us-east-1")],
                 "https://bedrock-runtime-fips.us-east-1.amazonaws.com",
             ),
-            ("qwen", None, &[], "https://dashscope-intl.aliyuncs.com/compatible-mode/v1"),
+            (
+                "qwen",
+                None,
+                &[],
+                "https://dashscope-intl.aliyuncs.com/compatible-mode/v1",
+            ),
             (
                 "qwen",
                 None,
@@ -294,7 +331,11 @@ mod tests {
                 "https://llm-1.eu-central-1.maas.aliyuncs.com/compatible-mode/v1",
             ),
         ] {
-            assert_eq!(at(name, endpoint, pairs).as_deref(), Ok(expected), "{name} {pairs:?}");
+            assert_eq!(
+                at(name, endpoint, pairs).as_deref(),
+                Ok(expected),
+                "{name} {pairs:?}"
+            );
         }
     }
 
@@ -310,7 +351,12 @@ mod tests {
                 &[("region", "mars")],
                 vec![Lost::Region(names(&["ae", "au", "eu", "in", "jp", "us"]))],
             ),
-            ("mistral", None, &[("region", "eu")], vec![Lost::Region(Vec::new())]),
+            (
+                "mistral",
+                None,
+                &[("region", "eu")],
+                vec![Lost::Region(Vec::new())],
+            ),
             (
                 "mistral",
                 None,
@@ -355,7 +401,9 @@ mod tests {
                                     assert!(all.insert(name.clone(), value.to_owned()).is_none());
                                 }
                                 // An endpoint may be where regions make no difference.
-                                Some(Lost::Region(known)) if known.is_empty() && endpoint.is_some() => break None,
+                                Some(Lost::Region(known)) if known.is_empty() && endpoint.is_some() => {
+                                    break None;
+                                }
                                 other => panic!("{} {endpoint:?} {all:?}: {other:?}", provider.name),
                             },
                         }
@@ -366,9 +414,15 @@ mod tests {
                         let parsed = url::Url::parse(url).unwrap();
                         assert!(parsed.host_str().is_some() && !url.ends_with('/'), "{url}");
                         assert!(!url.contains(['{', '}']), "{url}");
-                        assert!(parsed.scheme() == "https" || parsed.host_str() == Some("localhost"), "{url}");
+                        assert!(
+                            parsed.scheme() == "https" || parsed.host_str() == Some("localhost"),
+                            "{url}"
+                        );
                     }
-                    assert!(place.domains.iter().all(|domain| !domain.contains('{')), "{place:?}");
+                    assert!(
+                        place.domains.iter().all(|domain| !domain.contains('{')),
+                        "{place:?}"
+                    );
                 }
             }
         }

@@ -140,9 +140,10 @@ pub struct Quirks {
     pub json_schema: bool,
     /// How it is told how hard to think.
     pub reasoning: ReasoningField,
-    /// The field of an assistant message in which it wants back the reasoning that led to tool calls. Default: none, and
-    /// reasoning is not sent.
-    pub reasoning_back: Option<String>,
+    /// What becomes of the reasoning of earlier turns. Default: what the caller wrote is sent.
+    pub reasoning_back: ReasoningBack,
+    /// Whether it takes `cache_control` marks. Default: no, they are left out.
+    pub cache_marks: bool,
     /// Whether ids of tool calls must be nine letters and digits. Default: no.
     pub short_call_ids: bool,
     /// Whether a last message of the assistant's own is marked `prefix` to be gone on from. Default: no.
@@ -169,8 +170,23 @@ pub enum ReasoningField {
     ThinkingEffort,
     /// `enable_thinking`, and `thinking_budget` in tokens (Qwen).
     EnableThinking,
-    /// `chat_template_kwargs: {enable_thinking}`, on or off (vLLM, SGLang, llama.cpp).
+    /// `chat_template_kwargs: {enable_thinking}`, on or off, and `reasoning_effort` of three levels, since it is the
+    /// model's template that heeds one or the other (vLLM, SGLang, llama.cpp).
     ChatTemplate,
+}
+
+/// What becomes of the reasoning that assistant messages hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReasoningBack {
+    /// What the caller wrote is sent as it is.
+    #[default]
+    AsWritten,
+    /// It is left out: the vendor refuses it.
+    Never,
+    /// Once tools were called it goes back as `reasoning_content`, whichever field or vendor it came from (DeepSeek,
+    /// Moonshot, Z.ai).
+    Content,
 }
 
 impl Default for Quirks {
@@ -188,7 +204,8 @@ impl Default for Quirks {
             stream_options: true,
             json_schema: true,
             reasoning: ReasoningField::default(),
-            reasoning_back: None,
+            reasoning_back: ReasoningBack::default(),
+            cache_marks: false,
             short_call_ids: false,
             prefix: false,
             done_is_end: false,

@@ -9,9 +9,7 @@ use super::problem::did_you_mean;
 use super::read_provider::usual;
 use super::section::{At, Reader, Section, join};
 use super::tree::{Node, Value};
-use super::{
-    Backoff, Config, ConfigError, Problem, Provider, Route, Standby, Strategy, Target, Timeouts,
-};
+use super::{Backoff, Config, ConfigError, Problem, Provider, Route, Standby, Strategy, Target, Timeouts};
 use crate::catalog;
 use crate::types::FailureClass;
 

@@ -50,6 +50,14 @@ impl Reader<'_> {
         };
         let written = section.get("dialect").map(|at| self.dialect(&at));
         let given = self.variables(&section, &variables);
+        let dialect = match (written, vendor) {
+            (Some(written), _) => written,
+            (None, Some(vendor)) => Some(vendor.dialect),
+            (None, None) => {
+                self.missing(&section, "dialect", which_dialect(name));
+                None
+            }
+        };
         let base_url = match (section.get("base_url"), vendor) {
             (Some(at), _) => self.take(&at, field::base_url(at.node)),
             (None, Some(_)) => None,
@@ -59,16 +67,10 @@ impl Reader<'_> {
                 None
             }
         };
-        let dialect = match (written, vendor) {
-            (Some(written), _) => written,
-            (None, Some(vendor)) => Some(vendor.dialect),
-            (None, None) => {
-                self.missing(&section, "dialect", which_dialect(name));
-                None
-            }
-        };
         let keys = section.get("keys").map(|at| self.keys(&at));
-        let headers = section.get("headers").map_or_else(Vec::new, |at| self.headers(&at));
+        let headers = section
+            .get("headers")
+            .map_or_else(Vec::new, |at| self.headers(&at));
         let limits = section
             .get("limits")
             .map_or_else(Rates::default, |at| self.rates(&at));
@@ -175,7 +177,12 @@ impl Reader<'_> {
     }
 
     /// Where a vendor is, by what is written.
-    fn place(&mut self, section: &Section<'_>, vendor: &catalog::Provider, given: &Variables) -> Option<Place> {
+    fn place(
+        &mut self,
+        section: &Section<'_>,
+        vendor: &catalog::Provider,
+        given: &Variables,
+    ) -> Option<Place> {
         let endpoint = match section.get("endpoint") {
             Some(at) => Some(self.take(&at, field::text(at.node))?),
             None => None,
@@ -314,7 +321,10 @@ impl Provider {
         }
         if let Some(place) = place {
             self.region.clone_from(&place.region);
-            let new = place.domains.iter().filter(|domain| !self.domains.contains(domain));
+            let new = place
+                .domains
+                .iter()
+                .filter(|domain| !self.domains.contains(domain));
             let new: Vec<String> = new.cloned().collect();
             self.domains.extend(new);
             if own && place.path.is_some() {
@@ -372,7 +382,11 @@ pub(super) fn usual<'n>(name: &str, names: impl Iterator<Item = &'n String>) -> 
         let lines: Vec<String> = needs.iter().map(|name| format!("{name} = \"…\"")).collect();
         (
             format!("provider {name:?} needs `{}`", needs.join("`, `")),
-            Some(format!("add [{}] with {}", join("providers", name), lines.join(", "))),
+            Some(format!(
+                "add [{}] with {}",
+                join("providers", name),
+                lines.join(", ")
+            )),
         )
     })?;
     let base_url = Url::parse(&place.base_url)

@@ -122,8 +122,7 @@ impl Pool {
         });
         let own = Door::new(config.auth.as_ref(), config.dialect, &config.base_url);
         let surfaces = config.surfaces.iter();
-        let surfaces =
-            surfaces.map(|there| Door::new(there.auth.as_ref(), there.dialect, &there.base_url));
+        let surfaces = surfaces.map(|there| Door::new(there.auth.as_ref(), there.dialect, &there.base_url));
         Self {
             provider,
             doors: std::iter::once(own).chain(surfaces).collect(),
@@ -167,8 +166,7 @@ impl Pool {
             let secret = secrets::resolve(source).map_err(|why| format!("header {name}: {why}"))?;
             Ok(Fixed {
                 name: name.clone(),
-                value: sensitive(secret.expose_secret())
-                    .map_err(|why| format!("header {name}: {why}"))?,
+                value: sensitive(secret.expose_secret()).map_err(|why| format!("header {name}: {why}"))?,
                 secret,
             })
         });
