@@ -1,5 +1,6 @@
 //! Facts on models and vendors: prices, windows, what a model takes. Each with its date and source.
 
+mod places;
 mod providers;
 
 use std::collections::HashMap;
@@ -9,7 +10,9 @@ use serde::Deserialize;
 
 use crate::types::Usage;
 
-pub use providers::{Provider, Quirks};
+pub use places::{Lost, Place, Variables};
+pub(crate) use providers::fits;
+pub use providers::{Auth, Endpoint, Provider, Quirks, ReasoningBack, ReasoningField, Surface};
 
 /// What is known of one model. Prices are US dollars for a million tokens.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -41,15 +41,37 @@ fn embedded_data_is_sound() {
             assert!(!model.source.is_empty() && model.date.len() == 10, "{id}");
         }
     }
+    let names: std::collections::BTreeSet<&str> = catalog
+        .providers
+        .iter()
+        .map(|provider| provider.name.as_str())
+        .collect();
+    assert_eq!(names.len(), catalog.providers.len());
     for provider in &catalog.providers {
-        assert!(provider.base_url.starts_with("https://") && !provider.base_url.ends_with('/'));
-        assert!(!provider.key_env.is_empty());
+        let name = &provider.name;
+        let local = provider.base_url.starts_with("http://localhost:");
+        assert!(local || provider.base_url.starts_with("https://"), "{name}");
+        // The clouds have other credentials than keys.
+        let asks = !provider.key_env.is_empty() || provider.auth == Some(Auth::Gcp);
+        assert!(local || asks, "{name}");
         assert!(
             provider
                 .free_probe
                 .as_ref()
-                .is_some_and(|path| path.starts_with("/models"))
+                .is_none_or(|path| path.starts_with('/')),
+            "{name}"
         );
+        let surfaces = provider.surfaces.iter();
+        let auths = surfaces
+            .filter_map(|surface| surface.auth.as_ref())
+            .chain(&provider.auth);
+        for auth in auths {
+            let (header, _) = auth.header();
+            assert!(
+                http::HeaderName::try_from(header).is_ok_and(|name| name == header),
+                "{name}"
+            );
+        }
     }
 }
 

@@ -33,6 +33,16 @@ pub(super) fn text(node: &Node) -> Result<&str, Wrong> {
     }
 }
 
+/// A part of a URL or a name of a field: letters, digits, `-`, `_` and `.`.
+pub(super) fn part(node: &Node) -> Result<&str, Wrong> {
+    let text = text(node)?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match !text.is_empty() && text.chars().all(fine) {
+        true => Ok(text),
+        false => Err(expected("a name of letters, digits, `-`, `_` and `.`", node)),
+    }
+}
+
 pub(super) fn count(node: &Node, most: u32) -> Result<u32, Wrong> {
     let what = || expected(&format!("a whole number from 1 to {most}"), node);
     match node.value {

@@ -102,7 +102,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             "line 2: providers.local.dialect: unknown dialect \"openai_chta\"; did you mean \"openai_chat\"?",
             "line 3: providers.local.base_url: plain http to \"example.com\" would send keys in the clear; use https; http is for loopback hosts only",
-            "line 4: providers.local.api_key: unknown key; known: dialect, base_url, keys, limits, domains, probe",
+            "line 4: providers.local.api_key: unknown key; known: vendor, dialect, base_url, endpoint, keys, headers, max_tokens_field, refuses, limits, domains, probe, account, api_version, project, region, resource, workspace",
         ],
     ),
     (

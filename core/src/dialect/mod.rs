@@ -22,6 +22,7 @@ mod sse;
 mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod vendor;
 
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, Framing, StreamDecoder};

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
@@ -11,6 +11,7 @@ use url::Url;
 
 use super::keys::Renewed;
 use super::world::World;
+use crate::catalog::Auth;
 use crate::config::CloudKey;
 use crate::secrets::aws::{self, Variables};
 use crate::secrets::token::{NoToken, Token, TokenRequest, read_token};
@@ -38,16 +39,22 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    /// What AWS's own host names say: `bedrock-runtime.eu-west-1.amazonaws.com`.
-    pub(super) fn of(url: &Url) -> Option<Self> {
-        let mut labels = url.host_str()?.split('.');
-        let service = match labels.next()? {
-            "bedrock-runtime" | "bedrock-runtime-fips" => "bedrock",
-            "bedrock-mantle" => "bedrock-mantle",
-            _ => return None,
+    /// The service that the provider's table names, in the region of the config; else what AWS's own host names say:
+    /// `bedrock-runtime.eu-west-1.amazonaws.com`.
+    pub(super) fn of(auth: Option<&Auth>, region: Option<&str>, url: &Url) -> Option<Self> {
+        let mut labels = url.host_str().unwrap_or_default().split('.');
+        let service = match labels.next() {
+            Some("bedrock-runtime" | "bedrock-runtime-fips") => Some("bedrock"),
+            Some("bedrock-mantle") => Some("bedrock-mantle"),
+            _ => None,
+        };
+        let there = labels.next().filter(|_| service.is_some());
+        let service = match auth {
+            Some(Auth::Aws(service)) => service,
+            _ => service?,
         };
         Some(Self {
-            region: labels.next()?.to_owned(),
+            region: region.or(there)?.to_owned(),
             service: service.to_owned(),
         })
     }
@@ -56,9 +63,6 @@ impl Scope {
 /// One credential of a cloud, and what it last gave.
 pub(super) struct Cloud {
     source: CloudKey,
-    /// The header a token goes into, and what stands before it.
-    header: (HeaderName, String),
-    scope: Option<Scope>,
     held: Mutex<Option<Held>>,
 }
 
@@ -85,11 +89,9 @@ impl Grant {
 }
 
 impl Cloud {
-    pub(super) fn new(source: CloudKey, header: (HeaderName, String), scope: Option<Scope>) -> Self {
+    pub(super) fn new(source: CloudKey) -> Self {
         Self {
             source,
-            header,
-            scope,
             held: Mutex::new(None),
         }
     }
@@ -137,20 +139,20 @@ impl Cloud {
     pub(super) async fn authorize(
         &self,
         world: &World,
+        scope: Option<&Scope>,
         request: &mut HttpRequest,
     ) -> Result<String, Failure> {
         let (grant, fingerprint) = self.grant(world).await.map_err(|problem| self.failure(problem))?;
         match grant {
             Grant::Token(token) => {
-                let (name, prefix) = &self.header;
-                let mut value = HeaderValue::from_str(&format!("{prefix}{}", token.expose_secret()))
-                    .map_err(|_| {
+                let mut value =
+                    HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).map_err(|_| {
                         self.failure(NoToken::Refused("the token cannot stand in a header".to_owned()))
                     })?;
                 value.set_sensitive(true);
-                request.headers.insert(name.clone(), value);
+                request.headers.insert(AUTHORIZATION, value);
             }
-            Grant::Aws(credentials) => self.sign(&credentials, request, world.clock.wall())?,
+            Grant::Aws(credentials) => self.sign(&credentials, scope, request, world.clock.wall())?,
         }
         Ok(fingerprint)
     }
@@ -166,10 +168,11 @@ impl Cloud {
     fn sign(
         &self,
         credentials: &AwsCredentials,
+        scope: Option<&Scope>,
         request: &mut HttpRequest,
         now: SystemTime,
     ) -> Result<(), Failure> {
-        let Some(scope) = &self.scope else {
+        let Some(scope) = scope else {
             let why = "this provider takes no AWS signatures".to_owned();
             return Err(self.failure(NoToken::Refused(why)));
         };

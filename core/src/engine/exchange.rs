@@ -6,7 +6,7 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
-use super::keys::{Key, Way};
+use super::keys::{Kept, Key};
 use super::targets::PreparedTarget;
 use super::ticket::Ticket;
 use super::world::World;
@@ -41,7 +41,7 @@ pub(super) async fn open(
     })?;
     let (mut request, cloud) = build(world, target, start, encoded, stream, ticket)?;
     if let Some(key) = cloud {
-        authorize(world, start, &key, &mut request, ticket).await?;
+        authorize(world, (start, target.door), &key, &mut request, ticket).await?;
     }
     let sent = tokio::select! {
         biased;
@@ -87,14 +87,18 @@ fn build(
     for (name, value) in encoded.headers {
         headers.insert(HeaderName::from_static(name), value);
     }
+    world
+        .dress(target, &url, &mut headers)
+        .map_err(|problem| Failure::new(FailureClass::Authentication, Phase::Encode, problem))?;
     match world.key(start.key) {
         None => {}
-        Some(Ok(key)) if key.origin == url.origin() || mutant::on(Mutant::OneKeyForAll) => {
+        Some(Ok(key)) if goes_to(&key, target.door, &url) || mutant::on(Mutant::OneKeyForAll) => {
             // Mostly it has not changed since the attempt was let in.
             if ticket.notes.key.as_ref() != Some(&key.fingerprint) {
                 ticket.notes.key = Some(key.fingerprint.clone());
             }
-            if let Way::Header { name, value, .. } = &key.way {
+            let shown = key.at(target.door).or(key.at(0));
+            if let Some((name, value)) = shown.and_then(|shown| shown.header.as_ref()) {
                 if mutant::on(Mutant::KeyShown) {
                     ticket
                         .notes
@@ -128,23 +132,29 @@ fn build(
 /// Gets the token, or makes the signature, that a cloud's credentials are for.
 async fn authorize(
     world: &World,
-    start: &Start,
+    (start, door): (&Start, usize),
     key: &Key,
     request: &mut HttpRequest,
     ticket: &mut Ticket,
 ) -> Result<(), Failure> {
-    let Way::Cloud(cloud) = &key.way else {
+    let Kept::Cloud(cloud) = &key.kept else {
         return Ok(());
     };
+    let scope = key.at(door).and_then(|shown| shown.scope.as_ref());
     let made = tokio::select! {
         biased;
-        made = cloud.authorize(world, request) => made,
+        made = cloud.authorize(world, scope, request) => made,
         () = world.clock.sleep_until(start.limits.answer_by) => {
             return Err(timed_out(Phase::Connect, world, ticket, "no token came"));
         }
     };
     ticket.notes.token = Some(made?);
     Ok(())
+}
+
+/// Whether the key may be shown at a URL.
+fn goes_to(key: &Key, door: usize, url: &Url) -> bool {
+    key.at(door).is_some_and(|shown| shown.origin == url.origin())
 }
 
 /// Reads a whole reply.

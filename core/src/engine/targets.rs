@@ -5,8 +5,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
 use super::keys::Pool;
-use crate::catalog::{self, Model, Quirks};
-use crate::config::{Adapt, Config, Provider, Route, Target};
+use crate::catalog::{self, Model, Quirks, fits};
+use crate::config::{Adapt, Config, Provider, Route, Surface, Target};
 use crate::dialect::{Dialect, dialect};
 use crate::health::Place;
 use crate::limits::KeySpec;
@@ -27,7 +27,28 @@ pub(crate) struct PreparedProvider {
     pub(super) endpoint: EndpointId,
     domains: Arc<[DomainId]>,
     stops: bool,
+    vendor: Option<String>,
+    /// How its own place is spoken to, then each of its surfaces.
+    doors: Vec<Door>,
+}
+
+/// A place of a provider, and how it is spoken to.
+struct Door {
+    dialect: &'static dyn Dialect,
+    base_url: String,
     quirks: Arc<Quirks>,
+    models: Vec<String>,
+}
+
+impl Door {
+    fn of_surface(surface: &Surface) -> Self {
+        Self {
+            dialect: dialect(surface.dialect),
+            base_url: surface.base_url.as_str().trim_end_matches('/').to_owned(),
+            quirks: Arc::new(surface.quirks.clone()),
+            models: surface.models.clone(),
+        }
+    }
 }
 
 /// A target with what every attempt on it needs.
@@ -38,6 +59,8 @@ pub(crate) struct PreparedTarget {
     pub(crate) model: String,
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) base_url: String,
+    /// Which of its provider's doors it is behind: 0 is the provider's own, the rest are its surfaces.
+    pub(crate) door: usize,
     pub(crate) facts: Option<&'static Model>,
     pub(crate) quirks: Arc<Quirks>,
     /// Whether its route takes a loss where the target has no equal for what is asked.
@@ -120,15 +143,20 @@ impl Providers {
         let name = target.to_string();
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
+        let serves = |door: &Door| door.models.iter().any(|pattern| fits(pattern, &target.model));
+        let at = provider.doors.iter().position(serves).unwrap_or(0);
+        let door = provider.doors.get(at)?;
+        let vendor = provider.vendor.as_deref();
         Some(PreparedTarget {
             id: TargetId(hasher.finish()),
             name,
             provider_name: target.provider.clone(),
             model: target.model.clone(),
-            dialect: provider.dialect,
-            base_url: provider.base_url.clone(),
-            facts: catalog::model(&target.provider, &target.model),
-            quirks: Arc::clone(&provider.quirks),
+            dialect: door.dialect,
+            base_url: door.base_url.clone(),
+            door: at,
+            facts: vendor.and_then(|vendor| catalog::model(vendor, &target.model)),
+            quirks: Arc::clone(&door.quirks),
             lossy: adapt == Adapt::Lossy,
             domains: Arc::clone(&provider.domains),
             stops: provider.stops,
@@ -180,18 +208,26 @@ impl Numbers {
                 domains.push(domain);
             }
         }
-        PreparedProvider {
-            name: config.name.clone(),
+        let own = Door {
             dialect: dialect(config.dialect),
             base_url: config.base_url.as_str().trim_end_matches('/').to_owned(),
+            quirks: Arc::new(config.quirks.clone()),
+            models: Vec::new(),
+        };
+        let vendor = config.vendor.as_deref().and_then(catalog::provider);
+        PreparedProvider {
+            name: config.name.clone(),
+            dialect: own.dialect,
+            base_url: own.base_url.clone(),
             pool: Pool::new(index, config),
             groups: self.accounts(config),
             endpoint: EndpointId(u32::try_from(index).unwrap_or(u32::MAX)),
             domains: domains.into(),
-            stops: catalog::provider(&config.name).is_some_and(|known| known.stops_on_disconnect),
-            quirks: Arc::new(
-                catalog::provider(&config.name).map_or_else(Quirks::default, |known| known.quirks.clone()),
-            ),
+            stops: vendor.is_some_and(|known| known.stops_on_disconnect),
+            vendor: config.vendor.clone(),
+            doors: std::iter::once(own)
+                .chain(config.surfaces.iter().map(Door::of_surface))
+                .collect(),
         }
     }
 

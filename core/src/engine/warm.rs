@@ -8,7 +8,6 @@ use http::header::{ACCEPT_ENCODING, HeaderValue};
 use http::{HeaderMap, StatusCode};
 use tokio::time::Sleep;
 
-use super::keys::Way;
 use super::lock;
 use super::targets::PreparedRoute;
 use super::world::World;
@@ -68,11 +67,12 @@ impl World {
                 headers.insert(*name, value.clone());
             }
             let key = prepared.pool.usable().first().and_then(|id| self.key(*id));
-            // A cloud's token is not got for this: what is answered without one is an answer too.
-            if let Some(Ok(key)) = key
-                && let Way::Header { name, value, .. } = &key.way
-            {
-                headers.insert(name.clone(), value.clone());
+            let origin = self.config.providers.get(&prepared.name)?.base_url.origin();
+            // A header that cannot be read fails the attempts that need it, which is soon enough.
+            let _ = prepared.pool.dress(0, &origin, &mut headers);
+            if let Some(Ok(key)) = key {
+                // A cloud's token is not got for this: what is answered without one is an answer too.
+                headers.extend(key.at(0).and_then(|shown| shown.header.clone()));
             }
         }
         WarmEndpoint::new(

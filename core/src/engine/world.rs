@@ -3,6 +3,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use http::HeaderMap;
+use url::Url;
+
 use super::clock::Clock;
 use super::keys::{Key, Renewed};
 use super::listeners::Listeners;
@@ -181,10 +184,26 @@ impl World {
         self.providers.get(id.provider)?.pool.key(id.key)
     }
 
+    /// Adds the headers that every request of the target's provider carries.
+    pub(super) fn dress(
+        &self,
+        target: &PreparedTarget,
+        url: &Url,
+        headers: &mut HeaderMap,
+    ) -> Result<(), String> {
+        match self.providers.get(target.provider) {
+            Some(provider) => provider.pool.dress(target.door, &url.origin(), headers),
+            None => Ok(()),
+        }
+    }
+
     /// The failure, with the key it was made with taken out of the vendor's words.
     pub(super) fn scrubbed(&self, id: KeyId, mut failure: Failure) -> Failure {
         if let Some(Ok(key)) = self.key(id) {
             key.scrub(&mut failure);
+        }
+        if let Some(provider) = self.providers.get(id.provider) {
+            provider.pool.scrub(&mut failure);
         }
         failure
     }

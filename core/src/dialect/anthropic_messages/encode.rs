@@ -8,6 +8,7 @@ use super::messages::{API, conversation};
 use crate::catalog::Reasoning;
 use crate::dialect::foreign::{note_hints, refuse_settings, refuse_tool};
 use crate::dialect::options::apply_provider_options;
+use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::{Call, Encoded};
 use crate::types::{
     ChatRequest, DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat, Stop, Tool, ToolChoice,
@@ -72,11 +73,12 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
         set("output_config", Value::Object(output));
     }
 
+    lay_fixed(call, &mut body);
     apply_provider_options(call, DialectId::AnthropicMessages, &mut body);
     // Ours to say, whatever the options hold: it decides how the reply is read.
     body.insert("stream".to_owned(), json!(call.stream));
     Ok(Encoded {
-        path: "/messages".to_owned(),
+        path: path(call, "/messages"),
         headers: HEADERS.to_vec(),
         body: Bytes::from(Value::Object(body).to_string()),
         adapted,

@@ -3,7 +3,11 @@
 mod classify;
 mod decode;
 mod encode;
+mod fitted;
+mod messages;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::time::SystemTime;
