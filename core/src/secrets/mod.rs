@@ -1,4 +1,7 @@
-//! Where keys come from: `env:`, `file:` or the config itself → a secret that cannot be printed.
+//! Where keys come from: `env:`, `file:` or the config itself → a secret that cannot be printed; and signatures, which
+//! AWS takes where others take a key.
+
+mod sigv4;
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
@@ -7,6 +10,8 @@ use std::sync::LazyLock;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{KeySource, check_key};
+
+pub use sigv4::{AwsCredentials, SigningRequest, sign};
 
 /// Reads a key from where it is kept. White space around it is dropped.
 ///
