@@ -54,6 +54,7 @@ pub(crate) fn says_context_length(message: &str) -> bool {
         &["context window exceeds limit"],
         &["exceeded model token limit"],
         &["context_length_exceeded"],
+        &["number of input tokens exceeds maximum length"],
     ];
     matches_any(&message.to_ascii_lowercase(), PATTERNS)
 }

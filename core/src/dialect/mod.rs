@@ -8,6 +8,7 @@ pub mod bedrock_converse;
 pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
+mod event_stream;
 pub(crate) mod fit;
 pub(crate) mod foreign;
 pub mod gemini;
@@ -24,6 +25,7 @@ mod stream;
 pub(crate) mod testing;
 pub(crate) mod vendor;
 
+pub use event_stream::EventStreamParser;
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, Framing, StreamDecoder};
 

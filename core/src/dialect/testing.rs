@@ -47,6 +47,17 @@ pub(crate) fn stream(
     (deltas, ended)
 }
 
+/// An AWS event-stream frame.
+pub(crate) fn frame(headers: &[u8], payload: &[u8]) -> Vec<u8> {
+    let length = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
+    let mut out = [length(16 + headers.len() + payload.len()), length(headers.len())].concat();
+    out.extend(crc32fast::hash(&out).to_be_bytes());
+    out.extend_from_slice(headers);
+    out.extend_from_slice(payload);
+    out.extend(crc32fast::hash(&out).to_be_bytes());
+    out
+}
+
 pub(crate) fn fold(deltas: &[Delta]) -> Completion {
     let mut reply = Accumulator::default();
     deltas.iter().for_each(|delta| reply.apply(delta));
