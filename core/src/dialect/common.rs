@@ -40,6 +40,7 @@ pub(crate) fn says_context_length(message: &str) -> bool {
         &["maximum context length"],
         &["prompt is too long"],
         &["input length", "exceed context limit"],
+        &["input length exceeds the context length"],
         &["input token count", "exceeds the maximum"],
         &["input is too long for requested model"],
         &["input tokens exceed the configured limit"],
@@ -63,6 +64,23 @@ pub(crate) fn matches_any(lowercase: &str, patterns: &[&[&str]]) -> bool {
     patterns
         .iter()
         .any(|pattern| pattern.iter().all(|text| lowercase.contains(text)))
+}
+
+/// An id for a call to which the vendor gives none. `reply` tells this reply's calls from those of the same
+/// conversation's other replies, whose ids other vendors want to be different.
+pub(crate) fn made_call_id(reply: Option<&str>, index: u32) -> String {
+    const LONGEST: usize = 40;
+    let reply: String = reply
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .take(LONGEST)
+        .collect();
+    if reply.is_empty() {
+        format!("call_{index}")
+    } else {
+        format!("call_{reply}_{index}")
+    }
 }
 
 /// The vendor's request id, under any of the names vendors give it.
