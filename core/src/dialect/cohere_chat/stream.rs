@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::TOOL_PLAN;
 use super::classify::{in_band, said};
 use super::decode::{arguments, block, error, finish_reason, name, str_of, text, usage};
-use crate::dialect::common::made_call_id;
+use crate::dialect::common::{made_call_id, next_call};
 use crate::dialect::{EventDecoder, SseEvent};
 use crate::types::{Delta, Failure, FailureClass, Usage};
 
@@ -57,7 +57,7 @@ impl EventDecoder for Events {
                 self.plan.push_str(more);
                 say(Delta::Reasoning, more, out);
             }
-            "tool-call-start" => self.begin_call(index(&data), first(message), out),
+            "tool-call-start" => self.begin_call(index(&data), first(message), out)?,
             "tool-call-delta" => self.call_piece(index(&data), &arguments(first(message)), out),
             "tool-call-end" => self.end_call(index(&data), out),
             "message-end" => self.end(&data, out)?,
@@ -105,12 +105,11 @@ impl Events {
         out.extend(block(plan, Some(TOOL_PLAN)).map(Delta::ReasoningBlock));
     }
 
-    fn begin_call(&mut self, at: Option<u64>, call: &Value, out: &mut Vec<Delta>) {
+    fn begin_call(&mut self, at: Option<u64>, call: &Value, out: &mut Vec<Delta>) -> Result<(), Failure> {
         self.end_plan(out);
         // A call that was not ended, under the same number.
         self.end_call(at, out);
-        let index = self.calls;
-        self.calls = index.saturating_add(1);
+        let index = next_call(&mut self.calls)?;
         out.push(Delta::ToolCall {
             index,
             id: Some(text(call, "id").unwrap_or_else(|| made_call_id(self.id.as_deref(), index))),
@@ -121,6 +120,7 @@ impl Events {
         let held = Some(String::new());
         self.open.insert(at, Open { index, held });
         self.call_piece(at, &arguments(call), out);
+        Ok(())
     }
 
     fn call_piece(&mut self, at: Option<u64>, piece: &str, out: &mut Vec<Delta>) {

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::classify::in_band;
-use crate::dialect::common::made_call_id;
+use crate::dialect::common::{made_call_id, next_call};
 use crate::dialect::{EventDecoder, SseEvent};
 use crate::types::{Delta, DialectId, Failure, FinishReason, ReasoningBlock, Usage};
 
@@ -57,7 +57,7 @@ impl Events {
         }
         let calls = line.pointer("/message/tool_calls").and_then(Value::as_array);
         for call in calls.into_iter().flatten() {
-            self.call(line, call, out);
+            self.call(line, call, out)?;
         }
         if line.get("done").and_then(Value::as_bool) == Some(true) {
             self.end(line, out);
@@ -87,10 +87,9 @@ impl Events {
     }
 
     /// A call, which always comes whole.
-    fn call(&mut self, line: &Value, call: &Value, out: &mut Vec<Delta>) {
+    fn call(&mut self, line: &Value, call: &Value, out: &mut Vec<Delta>) -> Result<(), Failure> {
         self.end_thought(out);
-        let index = self.calls;
-        self.calls = index.saturating_add(1);
+        let index = next_call(&mut self.calls)?;
         // Replies have no id; the moment tells them apart as well.
         let id = text(call, "/id")
             .filter(|id| !id.is_empty())
@@ -107,6 +106,7 @@ impl Events {
             arguments,
             signature: None,
         });
+        Ok(())
     }
 
     fn end(&mut self, line: &Value, out: &mut Vec<Delta>) {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::Quirks;
 use crate::dialect::cohere_chat::COHERE_CHAT;
+use crate::dialect::common::MAX_CALLS;
 use crate::dialect::testing::{self, fold, headers};
 use crate::dialect::{Dialect as _, StreamDecoder};
 use crate::types::{
@@ -352,4 +353,19 @@ fn reads_ids_and_waits() {
     assert_eq!(failure.class, FailureClass::RateLimited);
     assert_eq!(failure.request_id.as_deref(), Some("t-1"));
     assert_eq!(failure.retry_after, Some(Duration::from_secs(7)));
+}
+
+#[test]
+fn calls_are_bounded() {
+    let mut events = vec![start()];
+    events.extend((0..=MAX_CALLS).map(|index| {
+        event(
+            "tool-call-start",
+            index,
+            json!({"tool_calls": {"id": "c", "function": {"name": "f"}}}),
+        )
+    }));
+    let (deltas, ended) = stream(&events);
+    assert_eq!(ended.unwrap_err().class, FailureClass::Malformed);
+    assert_eq!(fold(&deltas).tool_calls.len(), MAX_CALLS as usize);
 }

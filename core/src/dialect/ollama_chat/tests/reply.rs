@@ -4,6 +4,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::catalog::Quirks;
+use crate::dialect::common::MAX_CALLS;
 use crate::dialect::ollama_chat::OLLAMA_CHAT;
 use crate::dialect::testing::{fold, headers};
 use crate::dialect::{Dialect as _, StreamDecoder};
@@ -281,4 +282,11 @@ fn classifies_errors() {
         &Quirks::default(),
     );
     assert_eq!(failure.class, C::ModelNotFound);
+}
+
+#[test]
+fn calls_are_bounded() {
+    let calls = vec![json!({"function": {"name": "f"}}); MAX_CALLS as usize + 1];
+    let failure = decode(&json!({"message": {"tool_calls": calls}, "done": true})).unwrap_err();
+    assert_eq!(failure.class, FailureClass::Malformed);
 }
