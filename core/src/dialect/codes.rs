@@ -188,6 +188,10 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["insufficient balance"],
             &["requires more credits"],
             &["make sure your account is in good standing"],
+            // Cohere's trial keys: so many a month. So many a minute is a rate limit.
+            &["api calls / month"],
+            // Ollama's cloud, by the session, week or month.
+            &["reached your", "usage limit"],
         ],
     ),
     (

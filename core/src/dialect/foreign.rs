@@ -1,8 +1,15 @@
 //! What the formats other than OpenAI's own refuse alike, or leave out and say so.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use crate::config::did_you_mean;
 use crate::dialect::Call;
-use crate::types::{ChatRequest, Content, Failure, JsonMap, Message, Part, PartBody, Role, Tool, ToolCall};
+use crate::dialect::fit::Fit;
+use crate::types::{
+    ChatRequest, Content, Failure, FilePart, FunctionTool, JsonMap, Media, Message, Part, PartBody, Role,
+    Tool, ToolCall, parse_data_url,
+};
 
 /// Refuses request fields that no format but OpenAI's is known to take, and sampling the model does not take. `api` is
 /// what the format is called.
@@ -148,6 +155,105 @@ pub(crate) fn refuse_tool(i: usize, tool: &JsonMap) -> Failure {
         .or_else(|| unknown(function?, &FUNCTION, ".function"))
         .unwrap_or_else(|| format!("tools[{i}]"));
     Failure::unsupported(&field, "another vendor's tools have no such field")
+}
+
+/// Loses request fields that no format but OpenAI's is known to take.
+pub(crate) fn fit_extra(request: &ChatRequest, api: &str, fit: &mut Fit) -> Result<(), Failure> {
+    for (field, _) in request
+        .extra
+        .iter()
+        .filter(|(field, value)| !is_ours(field, value))
+    {
+        let hint = did_you_mean(field, ChatRequest::FIELDS)
+            .unwrap_or_else(|| "use provider_options to pass a field of the vendor's own".to_owned());
+        fit.lose(field, &format!("{api} is not known to take it; {hint}"))?;
+    }
+    Ok(())
+}
+
+/// The value of a setting as it goes: null when it is not given, when the provider refuses it, or when it is a
+/// sampling parameter of a model that takes none.
+pub(crate) fn fit_setting(
+    call: &Call<'_>,
+    field: &str,
+    value: serde_json::Value,
+    fit: &mut Fit,
+) -> Result<serde_json::Value, Failure> {
+    let fixed = call.facts.is_some_and(|facts| facts.sampling == Some(false));
+    if value.is_null() {
+        Ok(value)
+    } else if call.quirks.refuses.iter().any(|refused| refused == field) {
+        fit.lose(field, "the vendor has no equal for it")?;
+        Ok(serde_json::Value::Null)
+    } else if fixed && matches!(field, "temperature" | "top_p" | "top_k") {
+        fit.lose(field, "the model takes no sampling parameters")?;
+        Ok(serde_json::Value::Null)
+    } else {
+        Ok(value)
+    }
+}
+
+/// Loses, or says of, fields of a message that have no place in a turn. `taken` are those that have one.
+pub(crate) fn fit_message(
+    message: &Message,
+    at: &str,
+    api: &str,
+    taken: &[&str],
+    fit: &mut Fit,
+) -> Result<(), Failure> {
+    if message.name.is_some() && !taken.contains(&"name") {
+        if matches!(message.role, Role::User | Role::Assistant) {
+            fit.lose(&format!("{at}.name"), &format!("{api} cannot name a speaker"))?;
+        } else {
+            fit.note(format!("{at}.name: left out"));
+        }
+    }
+    if message.role == Role::Developer {
+        fit.note(format!("{at}.role: developer is sent as system"));
+    }
+    for field in message.extra.keys() {
+        match field.as_str() {
+            taken_field if taken.contains(&taken_field) => {}
+            "reasoning_content" | "reasoning" | "reasoning_details" | "annotations" => {
+                fit.note(format!("{at}.{field}: left out"));
+            }
+            _ => fit.lose(&format!("{at}.{field}"), &format!("{api} has no such field"))?,
+        }
+    }
+    Ok(())
+}
+
+/// The function of a tool; None when it is of another type, or has a field we do not know, and was lost.
+pub(crate) fn fit_tool<'a>(
+    i: usize,
+    tool: &'a Tool,
+    fit: &mut Fit,
+) -> Result<Option<&'a FunctionTool>, Failure> {
+    match tool {
+        Tool::Function { function, .. } => Ok(Some(function)),
+        Tool::Other(other) => {
+            let field = refuse_tool(i, other)
+                .code
+                .unwrap_or_else(|| format!("tools[{i}]"));
+            fit.lose(&field, "only plain function tools can be sent to another vendor")?;
+            Ok(None)
+        }
+    }
+}
+
+/// A document that is plain text, as text under its name, for formats that take no documents.
+pub(crate) fn text_of_document(file: &FilePart) -> Option<String> {
+    let Some(Media::Base64 { media_type, data }) = parse_data_url(file.file_data.as_deref()?) else {
+        return None;
+    };
+    if !media_type.starts_with("text/") {
+        return None;
+    }
+    let text = String::from_utf8(STANDARD.decode(data).ok()?).ok()?;
+    Some(match &file.filename {
+        Some(name) => format!("{name}:\n{text}"),
+        None => text,
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
 mod event_stream;
+pub(crate) mod fields;
 pub(crate) mod fit;
 pub(crate) mod foreign;
 pub mod gemini;
