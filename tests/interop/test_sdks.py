@@ -537,6 +537,9 @@ def test_cohere_errors(lab: Lab) -> None:
         ask("cohere_chat-failing")
     with pytest.raises(cohere.UnauthorizedError):
         ask("cohere_chat", key="bad-key")
+    events = cohere_client(lab, "cohere_chat-breaking").chat_stream(model="command-a-03-2025", messages=HI)
+    last = list(events)[-1]
+    assert (last.type, last.delta.finish_reason, "unavailable" in last.delta.error) == ("message-end", "ERROR", True)
 
 
 def test_cohere_embeddings(lab: Lab) -> None:
