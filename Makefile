@@ -112,7 +112,7 @@ sdks: ## The vendors' own Python SDKs against the simulator; installs them into 
 	@.venv-interop/bin/pip install -q --disable-pip-version-check -r tests/interop/requirements-sdks.txt
 	@cargo build -q -p hotspare-cli
 	$(call say,calling the simulator through the SDKs)
-	@.venv-interop/bin/python -m pytest -q tests/interop/test_sdks.py
+	@.venv-interop/bin/python -m pytest -q tests/interop/test_sdks.py tests/interop/test_sdks_openai.py
 
 coverage: ## Line coverage of the core, into docs/resilience/coverage.md; installs cargo-tarpaulin
 	$(call say,installing cargo-tarpaulin)

@@ -6,12 +6,7 @@ make sdks
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import tempfile
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import anthropic
@@ -19,276 +14,19 @@ import boto3
 import botocore.exceptions
 import botocore.validate
 import cohere
-import mistralai.client as mistral
 import ollama
-import openai
 import pytest
 from botocore.config import Config
 from google import genai
 from google.genai import errors as genai_errors
 from google.genai import types as genai_types
-from mistralai.client.errors import SDKError as MistralError
-
-ROOT = Path(__file__).resolve().parents[2]
-# A proxy of the machine must not stand between two programs on it.
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
-
-TEXT = "Hello there, said the simulator."
-THOUGHT = "Let me think. "
-ARGUMENTS = {"city": "Paris", "days": 3}
-USAGE = {"input_tokens": 20, "output_tokens": 9, "cache_read_tokens": 4, "reasoning_tokens": 3}
-SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
-TOOL = {"type": "function", "function": {"name": "weather", "description": "The weather.", "parameters": SCHEMA}}
-IMAGE = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
-PIXEL = f"data:image/png;base64,{IMAGE}"
-
-DIALECTS = [
-    "openai_chat",
-    "openai_responses",
-    "anthropic_messages",
-    "gemini",
-    "bedrock_converse",
-    "cohere_chat",
-    "ollama_chat",
-]
+from sdk_lab import ARGUMENTS, EVERYTHING, HI, IMAGE, PIXEL, SCHEMA, TEXT, THOUGHT, TOOL, Lab, playing, strict
 
 
-def script() -> dict[str, Any]:
-    """Each dialect under four names: one that talks, one that calls a tool, and two that fail."""
-    call = {"id": "call12345", "name": "weather", "arguments": json.dumps(ARGUMENTS)}
-    providers = {}
-    for dialect in DIALECTS:
-        base = {"dialect": dialect, "keys": ["good-key"]}
-        talk = {"text": TEXT, "usage": USAGE, "reasoning": THOUGHT}
-        limited = {"error": "rate_limit", "headers": {"retry-after": "0"}}
-        providers |= {
-            dialect: {**base, "reply": talk},
-            f"{dialect}-tools": {**base, "reply": {"tool_calls": [call], "usage": USAGE}},
-            f"{dialect}-limited": {**base, "phases": [{"step": limited}]},
-            f"{dialect}-failing": {**base, "phases": [{"step": {"error": "server"}}]},
-            f"{dialect}-breaking": {**base, "phases": [{"step": {"fault": "error_event", "error": "overloaded"}}]},
-        }
-    # botocore sends a bearer key over TLS alone.
-    bearer = {"dialect": "bedrock_converse", "keys": ["good-key"], "tls": {"certificate": "good"}}
-    return {"providers": {**providers, "bedrock-bearer": bearer}}
-
-
-class Lab:
-    def __init__(self, urls: dict[str, str]) -> None:
-        self.urls = urls
-
-    def root(self, name: str) -> str:
-        """Where the vendor's host would be: without a version."""
-        return "/".join(self.urls[name].split("/")[:3])
-
-    def last(self, name: str) -> dict[str, Any]:
-        """What the simulator wrote down of the provider's last request."""
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            f"{self.root(name)}/_hotspare/journal", timeout=10
-        ) as response:
-            return json.loads(response.read())[-1]
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
-    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        json.dump(script(), file)
-        file.flush()
-        command = [str(ROOT / "target/debug/hotspare"), "simulate", file.name, "--json", "--stdin"]
-        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            try:
-                yield Lab(json.loads(process.stdout.readline()))
-            finally:
-                process.communicate()
-
-
-EVERYTHING = {"tools": 1, "schema": True, "images": 1, "system": True}
-
-
-def strict(model: Any) -> Any:
-    """OpenAI's and Anthropic's SDKs take whatever comes; this holds it against their own types."""
-    # A union that pydantic cannot tell apart by itself only warns.
-    return type(model).model_validate(model.to_dict(mode="json"))
-
-
-# OpenAI: Chat Completions
-
-
-def openai_client(lab: Lab, name: str, key: str = "good-key") -> openai.OpenAI:
-    return openai.OpenAI(api_key=key, base_url=lab.urls[name], max_retries=0)
-
-
-# A provider of OpenAI's serves both of its APIs, whichever the script names.
-OPENAI = ["openai_chat", "openai_responses"]
-HI: list[Any] = [{"role": "user", "content": "Say hi."}]
-
-
-@pytest.mark.parametrize("name", OPENAI)
-def test_openai_chat(lab: Lab, name: str) -> None:
-    reply = openai_client(lab, name).chat.completions.create(model="gpt-4o-mini", messages=HI)
-    strict(reply)
-    assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (TEXT, "stop")
-    assert reply.model == "gpt-4o-mini"
-    assert reply.usage is not None
-    assert (reply.usage.prompt_tokens, reply.usage.completion_tokens, reply.usage.total_tokens) == (20, 9, 29)
-    assert reply.usage.prompt_tokens_details is not None
-    assert reply.usage.prompt_tokens_details.cached_tokens == 4
-    assert reply.usage.completion_tokens_details is not None
-    assert reply.usage.completion_tokens_details.reasoning_tokens == 3
-
-
-@pytest.mark.parametrize("name", OPENAI)
-def test_openai_chat_streams(lab: Lab, name: str) -> None:
-    client = openai_client(lab, name)
-    stream = client.chat.completions.create(
-        model="gpt-4o-mini", messages=HI, stream=True, stream_options={"include_usage": True}
-    )
-    chunks = [strict(chunk) for chunk in stream]
-    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices) == TEXT
-    assert chunks[-1].usage.total_tokens == 29
-    with client.chat.completions.stream(model="gpt-4o-mini", messages=HI) as events:
-        assert events.get_final_completion().choices[0].message.content == TEXT
-
-
-def test_openai_chat_tools(lab: Lab) -> None:
-    client = openai_client(lab, "openai_chat-tools")
-    image = {"type": "image_url", "image_url": {"url": PIXEL}}
-    messages: list[Any] = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": [image]}]
-    schema: Any = {"type": "json_schema", "json_schema": {"name": "city", "schema": SCHEMA}}
-    tools: list[Any] = [TOOL]
-    reply = client.chat.completions.create(
-        model="gpt-4o-mini", messages=messages, tools=tools, response_format=schema
-    )
-    strict(reply)
-    assert reply.choices[0].finish_reason == "tool_calls"
-    assert reply.choices[0].message.tool_calls is not None
-    call: Any = reply.choices[0].message.tool_calls[0]
-    assert (call.id, call.function.name, json.loads(call.function.arguments)) == ("call12345", "weather", ARGUMENTS)
-    assert lab.last("openai_chat-tools")["asked"] == EVERYTHING
-    with client.chat.completions.stream(model="gpt-4o-mini", messages=HI, tools=tools) as events:
-        call = (events.get_final_completion().choices[0].message.tool_calls or [])[0]
-        assert json.loads(call.function.arguments) == ARGUMENTS
-
-
-@pytest.mark.parametrize("name", OPENAI)
-def test_openai_errors(lab: Lab, name: str) -> None:
-    def chat(to: str, **options: Any) -> Any:
-        return openai_client(lab, to, **options).chat.completions.create(model="gpt-4o-mini", messages=HI)
-
-    def respond(to: str, **options: Any) -> Any:
-        return openai_client(lab, to, **options).responses.create(model="gpt-5", input="Say hi.")
-
-    for ask in (chat, respond):
-        with pytest.raises(openai.RateLimitError) as limited:
-            ask(f"{name}-limited")
-        assert limited.value.code == "rate_limit_exceeded"
-        assert limited.value.request_id is not None
-        with pytest.raises(openai.InternalServerError):
-            ask(f"{name}-failing")
-        with pytest.raises(openai.AuthenticationError) as wrong:
-            ask(name, key="bad-key")
-        assert wrong.value.code == "invalid_api_key"
-
-
-def test_openai_chat_breaks_in_the_stream(lab: Lab) -> None:
-    stream = openai_client(lab, "openai_chat-breaking").chat.completions.create(
-        model="gpt-4o-mini", messages=HI, stream=True
-    )
-    with pytest.raises(openai.APIError, match="overloaded"):
-        list(stream)
-
-
-def test_openai_models(lab: Lab) -> None:
-    assert [strict(model).id for model in openai_client(lab, "openai_chat").models.list()]
-
-
-# OpenAI: Responses
-
-
-@pytest.mark.parametrize("name", OPENAI)
-def test_openai_responses(lab: Lab, name: str) -> None:
-    reply = openai_client(lab, name).responses.create(model="gpt-5", input="Say hi.")
-    strict(reply)
-    assert (reply.output_text, reply.status, reply.incomplete_details) == (TEXT, "completed", None)
-    thought: Any = reply.output[0]
-    assert (thought.type, thought.summary[0].text, thought.encrypted_content) == ("reasoning", THOUGHT, None)
-    assert reply.usage is not None
-    assert (reply.usage.input_tokens, reply.usage.output_tokens, reply.usage.total_tokens) == (20, 9, 29)
-    assert reply.usage.input_tokens_details.cached_tokens == 4
-    assert reply.usage.output_tokens_details.reasoning_tokens == 3
-
-
-@pytest.mark.parametrize("name", OPENAI)
-def test_openai_responses_stream(lab: Lab, name: str) -> None:
-    client = openai_client(lab, name)
-    events = [
-        strict(event)
-        for event in client.responses.create(
-            model="gpt-5", input="Say hi.", stream=True, include=["reasoning.encrypted_content"]
-        )
-    ]
-    assert [event.sequence_number for event in events] == list(range(len(events)))
-    text = "".join(event.delta for event in events if event.type == "response.output_text.delta")
-    thought = "".join(event.delta for event in events if event.type == "response.reasoning_summary_text.delta")
-    assert (text, thought) == (TEXT, THOUGHT)
-    last = events[-1]
-    assert (last.type, last.response.output_text, last.response.usage.total_tokens) == ("response.completed", TEXT, 29)
-    assert last.response.output[0].encrypted_content
-    with client.responses.stream(model="gpt-5", input="Say hi.") as stream:
-        assert stream.get_final_response().output_text == TEXT
-
-
-def test_openai_responses_tools(lab: Lab) -> None:
-    client = openai_client(lab, "openai_responses-tools")
-    tools: list[Any] = [{"type": "function", "name": "weather", "parameters": SCHEMA, "strict": False}]
-    asked: list[Any] = [{"role": "user", "content": [{"type": "input_image", "image_url": PIXEL, "detail": "auto"}]}]
-    schema: Any = {"format": {"type": "json_schema", "name": "city", "schema": SCHEMA}}
-    reply = client.responses.create(model="gpt-5", instructions="Be brief.", input=asked, tools=tools, text=schema)
-    strict(reply)
-    call: Any = reply.output[0]
-    assert (call.type, call.call_id, call.name) == ("function_call", "call12345", "weather")
-    assert json.loads(call.arguments) == ARGUMENTS
-    assert lab.last("openai_responses-tools")["asked"] == EVERYTHING
-    with client.responses.stream(model="gpt-5", input="Say hi.", tools=tools) as stream:
-        events = list(stream)
-        call = stream.get_final_response().output[0]
-        assert json.loads(call.arguments) == ARGUMENTS
-    fragments = [event.delta for event in events if event.type == "response.function_call_arguments.delta"]
-    assert len(fragments) > 1
-    assert json.loads("".join(fragments)) == ARGUMENTS
-
-
-def test_openai_responses_break_in_the_stream(lab: Lab) -> None:
-    stream = openai_client(lab, "openai_responses-breaking").responses.create(
-        model="gpt-5", input="Say hi.", stream=True
-    )
-    with pytest.raises(openai.APIError, match="overloaded"):
-        list(stream)
-
-
-# OpenAI: vectors
-
-
-@pytest.mark.parametrize("name", OPENAI)
-def test_openai_embeddings(lab: Lab, name: str) -> None:
-    client = openai_client(lab, name)
-    # The SDK asks for base64 unless told otherwise.
-    reply = client.embeddings.create(model="text-embedding-3-small", input=["one two", "three"], dimensions=8)
-    strict(reply)
-    assert lab.last(name)["embed"]
-    plain = client.embeddings.create(
-        model="text-embedding-3-small", input="one two", dimensions=8, encoding_format="float"
-    )
-    assert [len(vector.embedding) for vector in reply.data] == [8, 8]
-    assert reply.data[0].embedding == plain.data[0].embedding != reply.data[1].embedding
-    assert sum(number * number for number in plain.data[0].embedding) == pytest.approx(1)
-    assert reply.usage.prompt_tokens == 3
-    assert len(client.embeddings.create(model="text-embedding-3-small", input="one").data[0].embedding) == 1536
-    with pytest.raises(openai.BadRequestError):
-        client.embeddings.create(model="text-embedding-3-small", input=[])
-    with pytest.raises(openai.RateLimitError):
-        openai_client(lab, f"{name}-limited").embeddings.create(model="text-embedding-3-small", input="one")
+    with playing() as lab:
+        yield lab
 
 
 # Anthropic
@@ -434,53 +172,11 @@ def test_gemini_errors(lab: Lab) -> None:
 def test_gemini_embeddings(lab: Lab) -> None:
     client = gemini_client(lab, "gemini")
     config = genai_types.EmbedContentConfig(output_dimensionality=8)
-    reply = client.models.embed_content(
-        model="gemini-embedding-001", contents=["one two", "three"], config=config
-    )
+    reply = client.models.embed_content(model="gemini-embedding-001", contents=["one two", "three"], config=config)
     assert reply.embeddings is not None
     assert [len(vector.values or []) for vector in reply.embeddings] == [8, 8]
     assert lab.last("gemini")["embed"]
     assert lab.last("gemini")["model"] == "gemini-embedding-001"
-
-
-# Mistral, whose API is of OpenAI's family
-
-
-def mistral_client(lab: Lab, name: str, key: str = "good-key") -> mistral.Mistral:
-    return mistral.Mistral(api_key=key, server_url=lab.root(name))
-
-
-def test_mistral(lab: Lab) -> None:
-    client = mistral_client(lab, "openai_chat")
-    reply = client.chat.complete(model="mistral-small-latest", messages=HI)
-    assert (reply.choices[0].message.content, reply.choices[0].finish_reason) == (TEXT, "stop")
-    assert (reply.usage.prompt_tokens, reply.usage.total_tokens) == (20, 29)
-    chunks = [event.data for event in client.chat.stream(model="mistral-small-latest", messages=HI)]
-    assert "".join(str(chunk.choices[0].delta.content or "") for chunk in chunks if chunk.choices) == TEXT
-    assert chunks[-1].choices[0].finish_reason == "stop"
-
-
-def test_mistral_tools(lab: Lab) -> None:
-    tools: Any = [TOOL]
-    client = mistral_client(lab, "openai_chat-tools")
-    reply = client.chat.complete(model="mistral-small-latest", messages=HI, tools=tools)
-    calls = reply.choices[0].message.tool_calls
-    assert isinstance(calls, list)
-    assert (calls[0].function.name, json.loads(str(calls[0].function.arguments))) == ("weather", ARGUMENTS)
-    assert lab.last("openai_chat-tools")["asked"]["tools"] == 1
-
-
-def test_mistral_errors(lab: Lab) -> None:
-    for name, status in (("openai_chat-limited", 429), ("openai_chat-failing", 500)):
-        with pytest.raises(MistralError) as failed:
-            mistral_client(lab, name).chat.complete(model="mistral-small-latest", messages=HI)
-        assert failed.value.status_code == status
-
-
-def test_mistral_embeddings(lab: Lab) -> None:
-    reply = mistral_client(lab, "openai_chat").embeddings.create(model="mistral-embed", inputs=["one", "two three"])
-    assert [len(vector.embedding or []) for vector in reply.data] == [1536, 1536]
-    assert reply.usage.prompt_tokens == 3
 
 
 # Cohere
