@@ -120,23 +120,53 @@ fn anthropic(body: &Value) -> Asked {
     }
 }
 
+/// What lies at the names. Google's servers read each in camelCase and in snake_case, and its SDKs write both.
+fn google<'a>(value: &'a Value, names: &[(&str, &str)]) -> Option<&'a Value> {
+    names.iter().try_fold(value, |value, (camel, snake)| {
+        value.get(camel).or_else(|| value.get(snake))
+    })
+}
+
 fn gemini(body: &Value) -> Asked {
-    let parts = list(body, "/contents")
-        .flat_map(|content| list(content, "/parts"))
-        .flat_map(|part| std::iter::once(part).chain(list(part, "/functionResponse/parts")));
+    const CONFIG: (&str, &str) = ("generationConfig", "generation_config");
+    const PARTS: (&str, &str) = ("parts", "parts");
+    let nested = ("functionResponse", "function_response");
+    let parts = google_list(body, &[("contents", "contents")])
+        .flat_map(|content| google_list(content, &[PARTS]))
+        .flat_map(|part| std::iter::once(part).chain(google_list(part, &[nested, PARTS])));
     let image = |part: &&Value| {
-        let of = |at: &str| word(part, at).starts_with("image/");
-        of("/inlineData/mimeType") || of("/fileData/mimeType")
+        [("inlineData", "inline_data"), ("fileData", "file_data")]
+            .iter()
+            .any(|data| {
+                let kind = google(part, &[*data, ("mimeType", "mime_type")]);
+                kind.and_then(Value::as_str)
+                    .is_some_and(|kind| kind.starts_with("image/"))
+            })
     };
-    let functions = list(body, "/tools").flat_map(|tool| list(tool, "/functionDeclarations"));
+    let functions = google_list(body, &[("tools", "tools")])
+        .flat_map(|tool| google_list(tool, &[("functionDeclarations", "function_declarations")]));
+    let schemas = [
+        ("responseSchema", "response_schema"),
+        ("responseJsonSchema", "response_json_schema"),
+    ];
+    let kind = google(body, &[CONFIG, ("responseMimeType", "response_mime_type")]);
     Asked {
         tools: count(functions.filter(|function| !word(function, "/name").is_empty())),
-        schema: word(body, "/generationConfig/responseMimeType") == "application/json"
-            && (object(body, "/generationConfig/responseSchema")
-                || object(body, "/generationConfig/responseJsonSchema")),
+        schema: kind.is_some_and(|kind| kind == "application/json")
+            && schemas
+                .iter()
+                .any(|schema| google(body, &[CONFIG, *schema]).is_some_and(Value::is_object)),
         images: count(parts.filter(image)),
-        system: list(body, "/systemInstruction/parts").any(|part| said(part.get("text"))),
+        system: google_list(body, &[("systemInstruction", "system_instruction"), PARTS])
+            .any(|part| said(part.get("text"))),
     }
+}
+
+fn google_list<'a>(value: &'a Value, names: &[(&str, &str)]) -> impl Iterator<Item = &'a Value> + use<'a> {
+    google(value, names)
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
 }
 
 fn bedrock(body: &Value) -> Asked {

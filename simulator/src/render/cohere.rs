@@ -111,6 +111,12 @@ pub(super) fn stream(reply: &Reply) -> Vec<Piece> {
     pieces
 }
 
+/// The end of a message that failed.
+pub(super) fn error_event(body: &Value) -> String {
+    let delta = json!({"finish_reason": "ERROR", "error": body.get("message")});
+    event("message-end", None, Some(delta))
+}
+
 pub(super) fn models() -> Value {
     let model = |name: &str, endpoint: &str| json!({"name": name, "endpoints": [endpoint], "finetuned": false, "context_length": 256_000});
     json!({"models": [model("command-a-03-2025", "chat"), model("embed-v4.0", "embed")]})

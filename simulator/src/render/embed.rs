@@ -139,7 +139,9 @@ impl Texts {
                         json!({"object": "embedding", "index": index, "embedding": self.written(&vector)})
                     })
                     .collect();
+                // OpenAI gives no id; others of its family do, and Mistral's SDK wants one.
                 json!({
+                    "id": "embd-simulated",
                     "object": "list",
                     "data": data,
                     "model": model,
@@ -194,12 +196,18 @@ fn gemini(body: &Value) -> Option<Texts> {
     let usual = 3072;
     let Some(requests) = body.get("requests") else {
         let text = joined(body, "/content/parts")?;
-        return Texts::new(vec![text], body.get("outputDimensionality"), usual, Form::One);
+        return Texts::new(vec![text], dimensionality(body), usual, Form::One);
     };
     let requests = requests.as_array()?;
     let texts = requests.iter().map(|one| joined(one, "/content/parts"));
-    let dimensions = requests.first().and_then(|one| one.get("outputDimensionality"));
+    let dimensions = requests.first().and_then(dimensionality);
     Texts::new(texts.collect::<Option<_>>()?, dimensions, usual, Form::Numbers)
+}
+
+/// Google's servers read a name in camelCase and in snake_case.
+fn dimensionality(request: &Value) -> Option<&Value> {
+    let snake = || request.get("output_dimensionality");
+    request.get("outputDimensionality").or_else(snake)
 }
 
 /// A vector of length one, drawn from the text's hash.

@@ -208,6 +208,7 @@ pub(crate) fn error_event(wire: Wire, model: &str, before: usize, error: &Vendor
         (_, Shape::Array) => event(wire, before == 0, "error", &format!("{body}]")),
         (Dialect::OpenaiResponses, _) => responses::error_events(model, before, body).into(),
         (Dialect::BedrockConverse, _) => bedrock::exception_event(error.exception(), body),
+        (Dialect::CohereChat, _) => cohere::error_event(body).into(),
         _ => event(wire, before == 0, "error", &body.to_string()),
     }
 }
