@@ -11,7 +11,7 @@ use super::problem::did_you_mean;
 use super::section::{At, Reader, Section, join};
 use super::tree::{Node, Value};
 use super::{
-    Backoff, Config, ConfigError, KeySource, PooledKey, Problem, Provider, Route, Standby, Strategy, Target,
+    Backoff, CatalogSource, Config, ConfigError, KeySource, PooledKey, Problem, Provider, Route, Standby, Strategy, Target,
     Timeouts,
 };
 use crate::catalog;
@@ -80,6 +80,7 @@ pub(super) fn targets(targets: impl Iterator<Item = String>) -> Result<Config, C
         routes: BTreeMap::from([(route.name.clone(), route)]),
         extra_roots: Vec::new(),
         standby: Standby::default(),
+        catalog: CatalogSource::default(),
     })
 }
 
@@ -100,8 +101,9 @@ impl Reader<'_> {
             routes: BTreeMap::new(),
             extra_roots: Vec::new(),
             standby: Standby::default(),
+            catalog: CatalogSource::default(),
         };
-        let Some(root) = self.section(&at, &["providers", "routes", "standby", "tls"]) else {
+        let Some(root) = self.section(&at, &["providers", "routes", "standby", "catalog", "tls"]) else {
             return config;
         };
         let mut broken = BTreeSet::new();
@@ -134,6 +136,9 @@ impl Reader<'_> {
         }
         if let Some(at) = root.get("standby") {
             config.standby = self.standby(&at);
+        }
+        if let Some(at) = root.get("catalog") {
+            config.catalog = self.catalog(&at);
         }
         config
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
+use super::catalog::Looked;
 use super::keys::Pool;
-use crate::catalog::{self, Model, Quirks};
+use crate::catalog::{self, Quirks};
 use crate::config::{Adapt, Config, Provider, Route, Target};
 use crate::dialect::{Dialect, dialect};
 use crate::health::Place;
@@ -38,7 +39,7 @@ pub(crate) struct PreparedTarget {
     pub(crate) model: String,
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) base_url: String,
-    pub(crate) facts: Option<&'static Model>,
+    pub(super) looked: Looked,
     pub(crate) quirks: Arc<Quirks>,
     /// Whether its route takes a loss where the target has no equal for what is asked.
     pub(crate) lossy: bool,
@@ -127,7 +128,7 @@ impl Providers {
             model: target.model.clone(),
             dialect: provider.dialect,
             base_url: provider.base_url.clone(),
-            facts: catalog::model(&target.provider, &target.model),
+            looked: Looked::default(),
             quirks: Arc::clone(&provider.quirks),
             lossy: adapt == Adapt::Lossy,
             domains: Arc::clone(&provider.domains),

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::catalog::Facts;
 use super::clock::Clock;
 use super::keys::{Key, Renewed};
 use super::listeners::Listeners;
@@ -25,6 +26,7 @@ pub(crate) struct World {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Clock,
     pub(super) providers: Providers,
+    pub(super) facts: Facts,
     pub(crate) listeners: Listeners,
     pub(super) in_flight: AtomicU64,
     pub(super) standby: Mutex<Standby>,
@@ -67,6 +69,7 @@ impl World {
             known: Mutex::default(),
             admission: Mutex::new(admission),
             providers,
+            facts: Facts::new(Arc::clone(&config.catalog.facts)),
             config,
         };
         let routes = (0..).zip(&world.config.routes).map(|(id, (name, route))| {
@@ -124,14 +127,17 @@ impl World {
             .targets
             .iter()
             .enumerate()
-            .map(|(place, target)| PlannedTarget {
-                target: target.id,
-                keys: self.usable_keys(target),
-                window: target.facts.and_then(|facts| facts.context_window),
-                domains: Arc::clone(&target.domains),
-                estimate,
-                quote: Quote::new(target.facts, bytes, request.max_tokens, target.stops),
-                spill: place > 0,
+            .map(|(place, target)| {
+                let facts = self.facts_of(target);
+                PlannedTarget {
+                    target: target.id,
+                    keys: self.usable_keys(target),
+                    window: facts.as_ref().and_then(|facts| facts.context_window),
+                    domains: Arc::clone(&target.domains),
+                    estimate,
+                    quote: Quote::new(facts.as_deref(), bytes, request.max_tokens, target.stops),
+                    spill: place > 0,
+                }
             })
             .collect();
         if planned.len() < 2 {
