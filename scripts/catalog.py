@@ -81,7 +81,7 @@ MISLABELLED = re.compile(r"^lyria|-tts$")
 EMBEDDING = re.compile(r"embed|bge-|gte-|^UAE|/UAE|e5-|m2-bert")
 # LiteLLM's spelling of where a model is bought, which is no part of its id.
 PLACES = re.compile(r"^(eu|us|au|global|global-standard|hd|low|medium|high|standard|\d+-x-\d+|container)(/|$)|^container")
-DATED = re.compile(r"^(.*?)(?:-\d{4}-\d{2}-\d{2}|[-@]\d{8})$")
+DATED = re.compile(r"^(.*?)(?:-\d{4}-\d{2}-\d{2}|[-@]\d{8}|@default)$")
 PROFILE = re.compile(r"^(?:us|eu|apac|au|jp|global|us-gov|ca|in|ae)\.(.+)$")
 
 FIELDS = [
@@ -210,6 +210,9 @@ def merge_limits(facts, first, second, third):
         facts.pop("max_output", None)
         facts.pop("context_window", None)
         return
+    # Of OpenAI's newer models LiteLLM has the limit of input, which is the window less the longest answer.
+    if not first.get("context_window") and most in (272_000, 922_000) and output == 128_000:
+        window = most + output
     # The limit of input is often the window less the longest output: then both are known.
     if window and most and most > window:
         window = most
