@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hotspare::config::{KeySource, Provider};
 use hotspare::transport::HttpTransport;
-use hotspare::{Config, catalog, secrets};
+use hotspare::{Config, secrets};
 use secrecy::SecretString;
 
 use crate::reach::reach;
@@ -50,7 +50,11 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
     for route in config.routes.values() {
         writeln!(out, "route {}", route.name)?;
         for target in &route.targets {
-            let known = catalog::model(&target.provider, &target.model).is_some();
+            let known = config
+                .catalog
+                .facts
+                .model(&target.provider, &target.model)
+                .is_some();
             let note = if known {
                 ""
             } else {

@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::catalog::{BadCatalog, Catalog, Layer};
 use crate::config::Config;
 use crate::engine::{self, ChatStream, World};
 use crate::error::{Error, Result};
@@ -160,6 +161,22 @@ impl Client {
     /// [`Self::status`], [`Self::hold`] and the like, and begin calls. Should it panic, the calls go on.
     pub fn on_event(&self, listener: impl Fn(&Event) + Send + Sync + 'static) {
         self.world.listeners.add(Arc::new(listener));
+    }
+
+    /// The facts on models that calls go by now.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.world.catalog()
+    }
+
+    /// Puts facts on models over those of the build, the config's file and its URL: prices, windows, what a model takes.
+    /// JSON or TOML, as for [`Catalog::with`]; it stands in place of what an earlier call of this said. Calls that begin
+    /// from now on go by it; nothing is ever seen half changed.
+    ///
+    /// # Errors
+    /// Every problem, each with its place; the facts stay what they were.
+    pub fn update_catalog(&self, text: &str) -> Result<(), BadCatalog> {
+        self.world.update_catalog(Layer::App, text)
     }
 
     /// Begins a call: a prompt, a list of messages, or a whole request.

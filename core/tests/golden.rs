@@ -245,6 +245,10 @@ fn every_event() -> Vec<What> {
             seconds: None,
         },
         What::LocalNetwork { down: true },
+        What::Catalog {
+            layer: text(),
+            problem: None,
+        },
         What::Probed {
             provider: text(),
             reached: true,

@@ -110,10 +110,25 @@ fn seconds(text: &str) -> Option<f64> {
     Some(number.parse::<f64>().ok()? * scale)
 }
 
-/// A base URL. Messages name the host at most: the rest may hold a secret.
-pub(super) fn base_url(node: &Node) -> Result<Url, Wrong> {
-    let wrong = |message: String| Err((message, None));
+/// The URL of a page that is fetched without a key; it may have a query.
+pub(super) fn page_url(node: &Node) -> Result<Url, Wrong> {
     let text = text(node)?;
+    let (page, query) = text
+        .split_once('?')
+        .map_or((text, None), |(page, query)| (page, Some(query)));
+    let mut url = checked_url(page)?;
+    url.set_query(query);
+    Ok(url)
+}
+
+/// A base URL, without a trailing slash.
+pub(super) fn base_url(node: &Node) -> Result<Url, Wrong> {
+    checked_url(text(node)?)
+}
+
+/// Messages name the host at most: the rest may hold a secret.
+fn checked_url(text: &str) -> Result<Url, Wrong> {
+    let wrong = |message: String| Err((message, None));
     let Ok(mut url) = Url::parse(text) else {
         return wrong("expected a URL such as \"https://api.example.com/v1\"".to_owned());
     };

@@ -12,7 +12,7 @@ mod section;
 mod tree;
 
 pub(crate) use field::check_key;
-pub use options::{Adapt, CloudKey, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
+pub use options::{Adapt, CatalogSource, CloudKey, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
 pub(crate) use problem::did_you_mean;
 pub use problem::{ConfigError, Problem};
 
@@ -43,6 +43,8 @@ pub struct Config {
     pub extra_roots: Vec<PathBuf>,
     /// Connections kept open to the targets a route would use next.
     pub standby: Standby,
+    /// Facts on models besides those of this build.
+    pub catalog: CatalogSource,
 }
 
 impl Config {

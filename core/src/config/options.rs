@@ -1,9 +1,13 @@
 //! The parts of routes, providers and clients that have defaults of their own.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use super::KeySource;
+use crate::catalog::Catalog;
 
 /// What a route does when a stream breaks after content has reached the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,6 +106,27 @@ impl Default for Standby {
             enabled: true,
             spares: 1,
             refresh: Duration::from_secs(45),
+        }
+    }
+}
+
+/// Facts on models besides those of this build.
+#[derive(Debug, Clone)]
+pub struct CatalogSource {
+    /// The facts of this build with those of `catalog.file` over them.
+    pub facts: Arc<Catalog>,
+    /// Where more are fetched from, from the first call on. They stand over those of the file.
+    pub url: Option<Url>,
+    /// How often they are fetched. Default 24 h: prices change by the month.
+    pub refresh: Duration,
+}
+
+impl Default for CatalogSource {
+    fn default() -> Self {
+        Self {
+            facts: Arc::default(),
+            url: None,
+            refresh: Duration::from_secs(24 * 60 * 60),
         }
     }
 }

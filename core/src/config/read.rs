@@ -9,7 +9,10 @@ use super::problem::did_you_mean;
 use super::read_provider::usual;
 use super::section::{At, Reader, Section, join};
 use super::tree::{Node, Value};
-use super::{Backoff, Config, ConfigError, Problem, Provider, Route, Standby, Strategy, Target, Timeouts};
+use super::{
+    Backoff, CatalogSource, Config, ConfigError, Problem, Provider, Route, Standby, Strategy, Target,
+    Timeouts,
+};
 use crate::catalog;
 use crate::types::FailureClass;
 
@@ -76,6 +79,7 @@ pub(super) fn targets(targets: impl Iterator<Item = String>) -> Result<Config, C
         routes: BTreeMap::from([(route.name.clone(), route)]),
         extra_roots: Vec::new(),
         standby: Standby::default(),
+        catalog: CatalogSource::default(),
     })
 }
 
@@ -96,8 +100,9 @@ impl Reader<'_> {
             routes: BTreeMap::new(),
             extra_roots: Vec::new(),
             standby: Standby::default(),
+            catalog: CatalogSource::default(),
         };
-        let Some(root) = self.section(&at, &["providers", "routes", "standby", "tls"]) else {
+        let Some(root) = self.section(&at, &["providers", "routes", "standby", "catalog", "tls"]) else {
             return config;
         };
         let mut broken = BTreeSet::new();
@@ -130,6 +135,9 @@ impl Reader<'_> {
         }
         if let Some(at) = root.get("standby") {
             config.standby = self.standby(&at);
+        }
+        if let Some(at) = root.get("catalog") {
+            config.catalog = self.catalog(&at);
         }
         config
     }

@@ -12,18 +12,12 @@ pub(crate) fn facts(max_output: Option<u32>, sampling: Option<bool>, reasoning: 
     Model {
         provider: "p".to_owned(),
         id: "m".to_owned(),
-        input: 1.0,
-        output: 5.0,
-        cache_read: None,
-        cache_write: None,
-        cache_write_1h: None,
-        context_window: None,
+        input: Some(1.0),
+        output: Some(5.0),
         max_output,
         sampling,
-        prefill: false,
         reasoning,
-        source: "test".to_owned(),
-        date: "2026-11-23".to_owned(),
+        ..Model::default()
     }
 }
 

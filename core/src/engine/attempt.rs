@@ -55,7 +55,8 @@ async fn exchange(
     (how, resume): (How, Option<&Resume>),
     ticket: &mut Ticket,
 ) -> Result<Answer, Failure> {
-    let continued = resume.and_then(|resume| resume.request_for(target, request));
+    let facts = world.facts_of(target);
+    let continued = resume.and_then(|resume| resume.request_for(facts.as_deref(), request));
     ticket.notes.continues = continued.is_some();
     let asked = continued.as_ref().unwrap_or(request);
     let body = wire::open(world, target, start, asked, how.streams(), ticket).await?;

@@ -30,11 +30,12 @@ pub(super) async fn open(
     stream: bool,
     ticket: &mut Ticket,
 ) -> Result<Body, Failure> {
+    let facts = world.facts_of(target);
     let encoded = target.dialect.encode(&Call {
         request,
         provider: &target.provider_name,
         model: &target.model,
-        facts: target.facts,
+        facts: facts.as_deref(),
         quirks: &target.quirks,
         lossy: target.lossy,
         stream,

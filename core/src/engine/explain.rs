@@ -37,11 +37,12 @@ fn one(
     target: &PreparedTarget,
     (place, alone): (usize, bool),
 ) -> ExplainedTarget {
+    let facts = world.facts_of(target);
     let encoded = target.dialect.encode(&Call {
         request,
         provider: &target.provider_name,
         model: &target.model,
-        facts: target.facts,
+        facts: facts.as_deref(),
         quirks: &target.quirks,
         lossy: target.lossy,
         stream: true,

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod book;
+mod catalog;
 mod clock;
 mod credentials;
 mod exchange;

@@ -120,6 +120,7 @@ impl Run {
             rules.hedge = None;
         }
         world.warm(&route);
+        world.keep_catalog();
         let now = world.clock.now();
         let (number, seed) = world.number();
         let (plan, targets) = world.plan(&route, &request, seed);

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex};
 
+use super::catalog::Looked;
 use super::keys::Pool;
-use crate::catalog::{self, Model, Quirks, fits};
+use crate::catalog::{self, Quirks, fits};
 use crate::config::{Adapt, Config, Provider, Route, Surface, Target};
 use crate::dialect::{Dialect, dialect};
 use crate::health::Place;
@@ -61,7 +62,9 @@ pub(crate) struct PreparedTarget {
     pub(crate) base_url: String,
     /// Which of its provider's doors it is behind: 0 is the provider's own, the rest are its surfaces.
     pub(crate) door: usize,
-    pub(crate) facts: Option<&'static Model>,
+    /// What its provider is called in the catalog.
+    pub(super) vendor: String,
+    pub(super) looked: Looked,
     pub(crate) quirks: Arc<Quirks>,
     /// Whether its route takes a loss where the target has no equal for what is asked.
     pub(crate) lossy: bool,
@@ -146,7 +149,6 @@ impl Providers {
         let serves = |door: &Door| door.models.iter().any(|pattern| fits(pattern, &target.model));
         let at = provider.doors.iter().position(serves).unwrap_or(0);
         let door = provider.doors.get(at)?;
-        let vendor = provider.vendor.as_deref();
         Some(PreparedTarget {
             id: TargetId(hasher.finish()),
             name,
@@ -155,7 +157,8 @@ impl Providers {
             dialect: door.dialect,
             base_url: door.base_url.clone(),
             door: at,
-            facts: vendor.and_then(|vendor| catalog::model(vendor, &target.model)),
+            vendor: provider.vendor.clone().unwrap_or_else(|| target.provider.clone()),
+            looked: Looked::default(),
             quirks: Arc::clone(&door.quirks),
             lossy: adapt == Adapt::Lossy,
             domains: Arc::clone(&provider.domains),

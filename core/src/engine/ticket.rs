@@ -63,7 +63,7 @@ pub(super) struct Ticket {
     request: u64,
     target: String,
     endpoint: Option<EndpointId>,
-    facts: Option<&'static Model>,
+    facts: Option<Arc<Model>>,
     quote: Quote,
     stream: bool,
     deadline: Moment,
@@ -92,7 +92,7 @@ impl Ticket {
             request,
             target: name,
             endpoint: target.map(|target| target.endpoint),
-            facts: target.and_then(|target| target.facts),
+            facts: target.and_then(|target| world.facts_of(target)),
             quote: quote.unwrap_or_default(),
             stream,
             deadline: start.limits.deadline,
@@ -179,7 +179,9 @@ impl Ticket {
 
     fn close(&mut self, fate: Fate<'_>, ended: Ended<'_>) -> Closed {
         let notes = std::mem::take(&mut self.notes);
-        let bill = self.quote.bill(self.facts, fate, &notes.usage, notes.seen);
+        let bill = self
+            .quote
+            .bill(self.facts.as_deref(), fate, &notes.usage, notes.seen);
         if let Some(permit) = self.permit.take() {
             let now = self.world.clock.now();
             self.world

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use http::HeaderMap;
 use url::Url;
 
+use super::catalog::Facts;
 use super::clock::Clock;
 use super::keys::{Key, Renewed};
 use super::listeners::Listeners;
@@ -28,6 +29,7 @@ pub(crate) struct World {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Clock,
     pub(super) providers: Providers,
+    pub(super) facts: Facts,
     pub(crate) listeners: Listeners,
     pub(super) in_flight: AtomicU64,
     pub(super) standby: Mutex<Standby>,
@@ -70,6 +72,7 @@ impl World {
             known: Mutex::default(),
             admission: Mutex::new(admission),
             providers,
+            facts: Facts::new(Arc::clone(&config.catalog.facts)),
             config,
         };
         let routes = (0..).zip(&world.config.routes).map(|(id, (name, route))| {
@@ -127,14 +130,17 @@ impl World {
             .targets
             .iter()
             .enumerate()
-            .map(|(place, target)| PlannedTarget {
-                target: target.id,
-                keys: self.usable_keys(target),
-                window: target.facts.and_then(|facts| facts.context_window),
-                domains: Arc::clone(&target.domains),
-                estimate,
-                quote: Quote::new(target.facts, bytes, request.max_tokens, target.stops),
-                spill: place > 0,
+            .map(|(place, target)| {
+                let facts = self.facts_of(target);
+                PlannedTarget {
+                    target: target.id,
+                    keys: self.usable_keys(target),
+                    window: facts.as_ref().and_then(|facts| facts.context_window),
+                    domains: Arc::clone(&target.domains),
+                    estimate,
+                    quote: Quote::new(facts.as_deref(), bytes, request.max_tokens, target.stops),
+                    spill: place > 0,
+                }
             })
             .collect();
         if planned.len() < 2 {
