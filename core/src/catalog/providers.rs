@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::EmbedQuirks;
 use crate::types::{DialectId, FailureClass};
 
 /// A vendor we know: enough to call it by name.
@@ -41,6 +42,8 @@ pub struct Quirks {
     pub refuses: Vec<String>,
     /// What a code in an error body means here, where another vendor means something else by it.
     pub codes: BTreeMap<String, FailureClass>,
+    /// How its embeddings differ.
+    pub embed: EmbedQuirks,
 }
 
 impl Default for Quirks {
@@ -50,6 +53,7 @@ impl Default for Quirks {
             developer_role: false,
             refuses: Vec::new(),
             codes: BTreeMap::new(),
+            embed: EmbedQuirks::default(),
         }
     }
 }

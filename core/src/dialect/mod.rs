@@ -8,6 +8,7 @@ pub mod bedrock_converse;
 pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
+mod embed;
 pub(crate) mod fit;
 pub(crate) mod foreign;
 pub mod gemini;
@@ -23,6 +24,7 @@ mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
 
+pub use embed::{EmbedInput, Embedder, PartLimits, embedder, length, parts};
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, Framing, StreamDecoder};
 
