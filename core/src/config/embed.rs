@@ -131,3 +131,74 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, RouteKind};
+
+    fn route(text: &str) -> Result<Config, String> {
+        Config::from_toml(&format!("[providers.local]\ndialect = \"openai_chat\"\nbase_url = \"http://localhost:1\"\n\n[routes.embed]\n{text}"))
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_model_under_any_name() {
+        for text in [
+            r#"kind = "embed"
+targets = ["openai/text-embedding-3-small", "local/text-embedding-3-small"]"#,
+            r#"kind = "embed"
+targets = ["gemini/models/gemini-embedding-001", "local/gemini-embedding-001"]"#,
+            r#"kind = "embed"
+same_model = "text-embedding-3-small"
+targets = ["openai/text-embedding-3-small", "local/my-deployment"]
+dimensions = 512
+batch = 32"#,
+        ] {
+            let config = route(text).unwrap();
+            assert_eq!(config.routes["embed"].kind, RouteKind::Embed, "{text}");
+        }
+        let config =
+            route("kind = \"embed\"\ntargets = [\"local/a\"]\ndimensions = 512\nbatch = 32").unwrap();
+        let said = &config.routes["embed"].embedding;
+        assert_eq!(
+            (said.dimensions, said.batch, said.same_model.as_deref()),
+            (Some(512), Some(32), None)
+        );
+    }
+
+    #[test]
+    fn what_would_mix_vectors_is_refused() {
+        for (text, wanted) in [
+            (
+                r#"kind = "embed"
+targets = ["openai/text-embedding-3-small", "local/other"]"#,
+                r#"line 7: routes.embed.targets[1]: "local/other" is another model than "openai/text-embedding-3-small", by its name, and vectors of two models do not mix; if it is one model under two names, add same_model = "text-embedding-3-small"; else give each a route of its own"#,
+            ),
+            (
+                r#"kind = "embed"
+same_model = "x"
+targets = ["openai/gpt-4o", "local/other", "openai/gpt-4o-mini"]"#,
+                r#"line 8: routes.embed.targets[2]: "openai/gpt-4o-mini" is another model than "openai/gpt-4o", and vectors of two models do not mix; give each model a route of its own"#,
+            ),
+            (
+                "kind = \"embeds\"\ntargets = [\"local/a\"]",
+                r#"line 6: routes.embed.kind: unknown kind of route "embeds"; did you mean "embed"?"#,
+            ),
+            (
+                "dimensions = 512\ntargets = [\"local/a\"]",
+                r#"line 6: routes.embed.dimensions: only routes of kind `embed` have it; add kind = "embed""#,
+            ),
+            (
+                "kind = \"embed\"\ndimensions = 0\ntargets = [\"local/a\"]",
+                "line 7: routes.embed.dimensions: expected a whole number from 1 to 65536, found 0",
+            ),
+            (
+                "kind = \"embed\"\nbatch = 4096\nsame_model = \"\"\ntargets = [\"local/a\"]",
+                "line 7: routes.embed.batch: expected a whole number from 1 to 2048, found 4096\n\
+                 line 8: routes.embed.same_model: the name is empty",
+            ),
+        ] {
+            assert_eq!(route(text).unwrap_err(), wanted);
+        }
+    }
+}

@@ -4,8 +4,6 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode};
-
 use super::attempt::{Answer, Asked, How};
 use super::book::Book;
 use super::exchange as wire;
@@ -187,7 +185,7 @@ impl Part {
         let bytes = wire::whole(world, start, body, ticket).await?;
         let read = embedder
             .decode(&bytes)
-            .map_err(|failure| in_band(world, target, &bytes).unwrap_or(failure))
+            .map_err(|failure| in_band(target, &bytes).unwrap_or(failure))
             .and_then(|embedded| self.checked(embedded, input.len()));
         match read {
             Ok(embedded) => {
@@ -219,12 +217,8 @@ impl Part {
     }
 }
 
-/// The failure that a 200 speaks of instead of vectors, if it does.
-fn in_band(world: &World, target: &PreparedTarget, body: &[u8]) -> Option<Failure> {
-    let now = world.clock.wall();
-    let mut failure = target
-        .dialect
-        .classify(StatusCode::OK, &HeaderMap::new(), body, now, &target.quirks);
-    failure.sent = crate::types::Sent::Yes;
+/// The failure that a 200 speaks of instead of vectors, if it does: errors look the same whatever was asked for.
+fn in_band(target: &PreparedTarget, body: &[u8]) -> Option<Failure> {
+    let failure = target.dialect.decode(body).err()?;
     (failure.class != FailureClass::Malformed).then_some(failure)
 }
