@@ -167,14 +167,14 @@ impl ReadyQueue {
     }
 }
 
-fn settle<'py, T, C: PyClass>(
+fn settle<'py, T, C>(
     py: Python<'py>,
     future: &Bound<'py, PyAny>,
     result: Result<T>,
     object: impl FnOnce(T) -> C,
 ) -> PyResult<Bound<'py, PyAny>>
 where
-    C: Into<PyClassInitializer<C>>,
+    C: PyClass + Into<PyClassInitializer<C>>,
 {
     match result {
         Ok(value) => future.call_method1(intern!(py, "set_result"), (Bound::new(py, object(value))?,)),

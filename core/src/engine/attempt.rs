@@ -31,7 +31,7 @@ impl How {
 
 /// What a request asks for.
 #[derive(Debug, Clone)]
-pub(super) enum Asked {
+pub(super) enum Job {
     /// An answer.
     Chat(Arc<ChatRequest>),
     /// The vectors of texts.
@@ -49,13 +49,13 @@ pub(super) async fn attempt(
     world: &Arc<World>,
     target: &PreparedTarget,
     start: &Start,
-    asked: &Asked,
+    job: &Job,
     wanted: (How, Option<&Resume>),
     ticket: &mut Ticket,
 ) -> Result<Answer, Failure> {
-    let answer = match asked {
-        Asked::Chat(request) => exchange(world, target, start, request, wanted, ticket).await,
-        Asked::Embed(part) => part.exchange(world, target, start, ticket).await,
+    let answer = match job {
+        Job::Chat(request) => exchange(world, target, start, request, wanted, ticket).await,
+        Job::Embed(part) => part.exchange(world, target, start, ticket).await,
     };
     answer.map_err(|failure| world.scrubbed(start.key, failure))
 }

@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use super::attempt::{Answer, Asked, How};
+use super::attempt::{Answer, How, Job};
 use super::book::Book;
 use super::exchange as wire;
 use super::run::{Answered, Run, check_timeout};
@@ -50,20 +50,20 @@ pub(crate) async fn embed(world: Arc<World>, mut request: EmbedRequest) -> Resul
     let last = parts.len().saturating_sub(1);
     for (number, texts) in parts.into_iter().enumerate() {
         let demand = Demand::of_texts(request.input.get(texts.clone()).unwrap_or_default());
-        let asked = Asked::Embed(Part {
+        let job = Job::Embed(Part {
             request: Arc::clone(&request),
             texts,
             length: Arc::clone(&length),
         });
         let mut going = match run.take() {
             Some(mut going) => {
-                going.next_part(&route, asked, rules.clone(), &demand);
+                going.next_part(&route, job, rules.clone(), &demand);
                 going
             }
             None => Run::start(
                 Arc::clone(&world),
                 &route,
-                asked,
+                job,
                 How::Whole,
                 rules.clone(),
                 &demand,

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::attempt::{Answer, Asked, How, attempt};
+use super::attempt::{Answer, How, Job, attempt};
 use super::book::Book;
 use super::recovery::Resume;
 use super::stream::ChatStream;
@@ -28,7 +28,7 @@ const MAX_TIMEOUT: f64 = 86_400.0;
 /// One request on its way.
 pub(super) struct Run {
     pub(super) world: Arc<World>,
-    asked: Asked,
+    job: Job,
     pub(super) targets: Vec<Arc<PreparedTarget>>,
     pub(super) recovery: StreamRecovery,
     pub(super) book: Book,
@@ -148,15 +148,15 @@ impl Run {
             rules.hedge = None;
         }
         let demand = Demand::of_chat(&request);
-        let asked = Asked::Chat(Arc::new(request));
-        Ok(Self::start(world, &route, asked, how, rules, &demand))
+        let job = Job::Chat(Arc::new(request));
+        Ok(Self::start(world, &route, job, how, rules, &demand))
     }
 
     /// Begins a request on a route. `stream` in the event is what the caller gets, not how it is fetched.
     pub(super) fn start(
         world: Arc<World>,
         route: &PreparedRoute,
-        asked: Asked,
+        job: Job,
         how: How,
         rules: Rules,
         demand: &Demand,
@@ -174,7 +174,7 @@ impl Run {
         Self {
             total: rules.timeouts.total,
             machine: Machine::new(plan, rules, now, seed),
-            asked,
+            job,
             targets,
             recovery: route.route.stream_recovery,
             book: Book::open(now),
@@ -188,13 +188,7 @@ impl Run {
     }
 
     /// Goes on with the next part of a request whose last part was answered, within the same deadline.
-    pub(super) fn next_part(
-        &mut self,
-        route: &PreparedRoute,
-        asked: Asked,
-        mut rules: Rules,
-        demand: &Demand,
-    ) {
+    pub(super) fn next_part(&mut self, route: &PreparedRoute, job: Job, mut rules: Rules, demand: &Demand) {
         let now = self.world.clock.now();
         let deadline = self.book.began() + self.total;
         rules.timeouts.total = deadline - now;
@@ -203,7 +197,7 @@ impl Run {
         count(&self.world, &rules, &plan, now);
         self.machine = Machine::new(plan, rules, now, self.seed);
         self.targets = targets;
-        self.asked = asked;
+        self.job = job;
     }
 
     /// Does what the machine says until something answers.
@@ -263,16 +257,16 @@ impl Run {
             }
             false => None,
         };
-        let (world, asked, how) = (Arc::clone(&self.world), self.asked.clone(), self.how);
+        let (world, job, how) = (Arc::clone(&self.world), self.job.clone(), self.how);
         let Some(target) = self.targets.get(start.index).cloned() else {
             return Err(no_target(start, ticket));
         };
         let wanted = (how, resume);
         let Some(at) = hedge_at else {
-            let result = attempt(&world, &target, &start, &asked, wanted, &mut ticket).await;
+            let result = attempt(&world, &target, &start, &job, wanted, &mut ticket).await;
             return ended(start, ticket, result);
         };
-        let mut first = Box::pin(attempt(&world, &target, &start, &asked, wanted, &mut ticket));
+        let mut first = Box::pin(attempt(&world, &target, &start, &job, wanted, &mut ticket));
         let early = tokio::select! {
             biased;
             result = &mut first => Some(result),
@@ -286,7 +280,7 @@ impl Run {
             let result = first.await;
             return ended(start, ticket, result);
         };
-        let mut second = Box::pin(attempt(&world, &rival, &other, &asked, wanted, &mut racer));
+        let mut second = Box::pin(attempt(&world, &rival, &other, &job, wanted, &mut racer));
         let one = tokio::select! {
             biased;
             result = &mut first => Side::First(result),
