@@ -346,3 +346,29 @@ fn vendors_have_their_limits() {
     assert_eq!(limits("cohere", DialectId::CohereChat).0, 96);
     assert!(embedder(DialectId::AnthropicMessages).is_none());
 }
+
+proptest::proptest! {
+    #[test]
+    fn parts_hold_every_text_once_and_keep_the_limits(
+        lengths in proptest::collection::vec(0_usize..40, 0..60),
+        most in 1_usize..20,
+        bytes in 1_usize..100,
+    ) {
+        let texts: Vec<String> = lengths.iter().map(|length| "x".repeat(*length)).collect();
+        let divided = parts(&texts, PartLimits { texts: most, bytes });
+        proptest::prop_assert_eq!(divided.iter().cloned().flatten().collect::<Vec<_>>(), (0..texts.len()).collect::<Vec<_>>());
+        for part in divided {
+            let held: usize = lengths[part.clone()].iter().sum();
+            proptest::prop_assert!(part.len() <= most && (held <= bytes || part.len() == 1));
+        }
+    }
+
+    #[test]
+    fn base64_says_what_digits_say(numbers in proptest::collection::vec(-1e6_f32..1e6, 1..50)) {
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        let of = |embedding: Value| read(DialectId::OpenaiChat, &json!({"data": [{"embedding": embedding}]})).unwrap();
+        let (short, long) = (of(json!(STANDARD.encode(bytes))), of(json!(numbers)));
+        proptest::prop_assert_eq!(&short.vectors[0], &numbers);
+        proptest::prop_assert_eq!(short, long);
+    }
+}
