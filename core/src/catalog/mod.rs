@@ -1,5 +1,6 @@
 //! Facts on models and vendors: prices, windows, what a model takes. Each with its source.
 
+mod embed;
 mod embedded;
 mod model;
 mod overlay;
@@ -11,6 +12,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
+pub use embed::EmbedQuirks;
 pub use embedded::models;
 pub use model::{Kind, Model, Prices, Reasoning, Responses, Source, Tier};
 pub use overlay::{BadCatalog, Layer, Misfit};

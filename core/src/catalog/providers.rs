@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::EmbedQuirks;
 use crate::types::{DialectId, FailureClass, JsonMap};
 
 /// A vendor we know: enough to call it by name.
@@ -153,6 +154,8 @@ pub struct Quirks {
     pub done_is_end: bool,
     /// What a code in an error body means here, where another vendor means something else by it.
     pub codes: BTreeMap<String, FailureClass>,
+    /// How its embeddings differ.
+    pub embed: EmbedQuirks,
 }
 
 /// The field by which an `openai_chat` vendor is told how hard to think.
@@ -210,6 +213,7 @@ impl Default for Quirks {
             prefix: false,
             done_is_end: false,
             codes: BTreeMap::new(),
+            embed: EmbedQuirks::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Readers report *all* problems, each with its key path, its line where the text has lines, and the nearest valid name.
 
+mod embed;
 mod field;
 mod options;
 mod problem;
@@ -11,6 +12,8 @@ mod read_provider;
 mod section;
 mod tree;
 
+pub use embed::{Embedding, RouteKind};
+pub(crate) use embed::{SAME_MODEL, other_model};
 pub(crate) use field::check_key;
 pub use options::{Adapt, CatalogSource, CloudKey, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
 pub(crate) use problem::did_you_mean;
@@ -232,6 +235,11 @@ pub struct Route {
     pub hedge: Option<Hedge>,
     /// What is done with a request that a target cannot be asked as it is. Default: that target is passed over.
     pub adapt: Adapt,
+    /// Whether it answers chats or makes embeddings. Default: chats. A route of either kind whose targets are all of one
+    /// model name serves embeddings that are asked of it by name.
+    pub kind: RouteKind,
+    /// What a route of kind `embed` says of its vectors.
+    pub embedding: Embedding,
 }
 
 /// A route's timers.
@@ -300,6 +308,8 @@ impl Default for Route {
             via_stream: false,
             hedge: None,
             adapt: Adapt::default(),
+            kind: RouteKind::default(),
+            embedding: Embedding::default(),
         }
     }
 }

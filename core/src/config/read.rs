@@ -162,8 +162,12 @@ impl Reader<'_> {
         providers: &mut BTreeMap<String, Provider>,
         broken: &BTreeSet<String>,
     ) -> Option<Route> {
-        const KNOWN: [&str; 12] = [
+        const KNOWN: [&str; 16] = [
             "targets",
+            "kind",
+            "same_model",
+            "dimensions",
+            "batch",
             "adapt",
             "strategy",
             "timeouts",
@@ -228,6 +232,7 @@ impl Reader<'_> {
         }
         route.adapt = self.adapt(&section);
         self.streams(&section, &mut route);
+        self.embedding(&section, &mut route);
         Some(route)
     }
 

@@ -51,7 +51,7 @@ impl Reader<'_> {
         keys
     }
 
-    fn name(&mut self, section: &Section<'_>, key: &str) -> Option<String> {
+    pub(super) fn name(&mut self, section: &Section<'_>, key: &str) -> Option<String> {
         let at = section.get(key)?;
         match self.take(&at, field::text(at.node))? {
             "" => {

@@ -49,7 +49,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             "line 2: routes.a.targets: expected at least one target",
             "line 3: routes.a.target: unknown key; did you mean \"targets\"?",
-            "line 4: routes.a.zzz: unknown key; known: targets, adapt, strategy, timeouts, max_attempts, rate_limit_wait, failover_on, backoff, stream_recovery, hold_back, via_stream, hedge",
+            "line 4: routes.a.zzz: unknown key; known: targets, kind, same_model, dimensions, batch, adapt, strategy, timeouts, max_attempts, rate_limit_wait, failover_on, backoff, stream_recovery, hold_back, via_stream, hedge",
         ],
     ),
     (

@@ -8,6 +8,7 @@ pub mod bedrock_converse;
 pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
+mod embed;
 mod event_stream;
 pub(crate) mod fields;
 pub(crate) mod fit;
@@ -26,6 +27,7 @@ mod stream;
 pub(crate) mod testing;
 pub(crate) mod vendor;
 
+pub use embed::{EmbedInput, Embedder, PartLimits, embedder, length, parts};
 pub use event_stream::EventStreamParser;
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, Framing, StreamDecoder};

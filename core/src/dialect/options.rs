@@ -1,5 +1,7 @@
 //! `provider_options`: fields of a vendor's own, laid over what a dialect wrote.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Call;
@@ -8,8 +10,18 @@ use crate::types::{DialectId, JsonMap};
 /// Lays the request's options for the dialect, then those for the provider, over `body`. Objects merge key by key, so
 /// that one field of a group can be set without repeating the group; a null takes a field out; anything else replaces.
 pub(crate) fn apply_provider_options(call: &Call<'_>, dialect: DialectId, body: &mut JsonMap) {
-    for name in [dialect.as_str(), call.provider] {
-        if let Some(options) = call.request.provider_options.get(name) {
+    lay_options(&call.request.provider_options, dialect, call.provider, body);
+}
+
+/// As [`apply_provider_options`], for a request of any kind.
+pub(crate) fn lay_options(
+    options: &BTreeMap<String, JsonMap>,
+    dialect: DialectId,
+    provider: &str,
+    body: &mut JsonMap,
+) {
+    for name in [dialect.as_str(), provider] {
+        if let Some(options) = options.get(name) {
             merge(body, options);
         }
     }

@@ -10,36 +10,26 @@ use super::keys::{Kept, Key};
 use super::targets::PreparedTarget;
 use super::ticket::Ticket;
 use super::world::World;
-use crate::dialect::{Call, Encoded};
+use crate::dialect::Encoded;
 use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::transport::{AGENT, Body, HttpRequest, TransportError, TransportErrorKind};
-use crate::types::{ChatRequest, Failure, FailureClass, Phase};
+use crate::types::{Failure, FailureClass, Phase};
 
 /// Most bytes of a whole reply.
 const MAX_REPLY: usize = 64 << 20;
 /// Most bytes read of an error's body; the rest is cut.
 const MAX_ERROR_BODY: usize = 64 << 10;
 
-/// Fits the request to the target and sends it; gives the body once a success's head has come.
+/// Sends what was fitted to the target; gives the body once a success's head has come.
 pub(super) async fn open(
     world: &World,
     target: &PreparedTarget,
     start: &Start,
-    request: &ChatRequest,
+    encoded: Encoded,
     stream: bool,
     ticket: &mut Ticket,
 ) -> Result<Body, Failure> {
-    let facts = world.facts_of(target);
-    let encoded = target.dialect.encode(&Call {
-        request,
-        provider: &target.provider_name,
-        model: &target.model,
-        facts: facts.as_deref(),
-        quirks: &target.quirks,
-        lossy: target.lossy,
-        stream,
-    })?;
     let (mut request, cloud) = build(world, target, start, encoded, stream, ticket)?;
     if let Some(key) = cloud {
         authorize(world, (start, target.door), &key, &mut request, ticket).await?;

@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use super::catalog::Looked;
 use super::keys::Pool;
-use crate::catalog::{self, Quirks, fits};
+use crate::catalog::{self, Model, Quirks, fits};
 use crate::config::{Adapt, Config, Provider, Route, Surface, Target};
-use crate::dialect::{Dialect, dialect};
+use crate::dialect::{Call, Dialect, Encoded, dialect};
 use crate::health::Place;
 use crate::limits::KeySpec;
 use crate::policy::{Admission, Rules};
-use crate::types::{DomainId, EndpointId, GroupId, KeyId, Moment, RouteId, TargetId};
+use crate::types::{ChatRequest, DomainId, EndpointId, Failure, GroupId, KeyId, Moment, RouteId, TargetId};
 
 /// The route of requests that name a target: all of them share one retry budget.
 const BY_HAND: RouteId = RouteId(u32::MAX);
@@ -75,6 +75,26 @@ pub(crate) struct PreparedTarget {
     pub(super) endpoint: EndpointId,
 }
 
+impl PreparedTarget {
+    /// Fits a request to the target, by what is known of its model.
+    pub(super) fn encode(
+        &self,
+        facts: Option<&Model>,
+        request: &ChatRequest,
+        stream: bool,
+    ) -> Result<Encoded, Failure> {
+        self.dialect.encode(&Call {
+            request,
+            provider: &self.provider_name,
+            model: &self.model,
+            facts,
+            quirks: &self.quirks,
+            lossy: self.lossy,
+            stream,
+        })
+    }
+}
+
 /// A route with its targets looked up.
 pub(crate) struct PreparedRoute {
     pub(crate) targets: Vec<Arc<PreparedTarget>>,
@@ -82,6 +102,8 @@ pub(crate) struct PreparedRoute {
     pub(crate) id: RouteId,
     /// When it last said which endpoints it would use.
     pub(super) said: Mutex<Option<Moment>>,
+    /// The length of vectors that are made on it where none is asked for, once the first were.
+    pub(super) vector_length: Arc<OnceLock<usize>>,
 }
 
 impl PreparedRoute {
@@ -179,6 +201,7 @@ impl Providers {
             route,
             id: id.map_or(BY_HAND, RouteId),
             said: Mutex::default(),
+            vector_length: Arc::default(),
         }
     }
 

@@ -21,7 +21,7 @@ use crate::mutant::{self, Mutant};
 use crate::policy::{Admission, Asked, HedgeBudget, PlannedTarget};
 use crate::routing;
 use crate::transport::{KeepWarm, Standby, Transport};
-use crate::types::{ChatRequest, Event, Failure, KeyId, Moment, TargetId, What};
+use crate::types::{Event, Failure, KeyId, Moment, TargetId, What};
 
 /// What all requests of one client share.
 pub(crate) struct World {
@@ -121,11 +121,9 @@ impl World {
     pub(super) fn plan(
         &self,
         route: &PreparedRoute,
-        request: &ChatRequest,
+        demand: &routing::Demand,
         seed: u64,
     ) -> (Vec<PlannedTarget>, Vec<Arc<PreparedTarget>>) {
-        let bytes = routing::prompt_bytes(request);
-        let estimate = routing::estimate(request, bytes);
         let planned: Vec<PlannedTarget> = route
             .targets
             .iter()
@@ -137,8 +135,8 @@ impl World {
                     keys: self.usable_keys(target),
                     window: facts.as_ref().and_then(|facts| facts.context_window),
                     domains: Arc::clone(&target.domains),
-                    estimate,
-                    quote: Quote::new(facts.as_deref(), bytes, request.max_tokens, target.stops),
+                    estimate: demand.estimate,
+                    quote: Quote::new(facts.as_deref(), demand.bytes, demand.max_output, target.stops),
                     spill: place > 0,
                 }
             })

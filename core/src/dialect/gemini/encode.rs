@@ -14,7 +14,7 @@ use crate::types::{
 };
 
 /// All but RFC 3986's unreserved characters.
-const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC
+pub(crate) const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

@@ -13,6 +13,8 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 
+pub(crate) use encode::PATH_PART;
+
 use super::{Call, Dialect, Encoded, EventDecoder};
 use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
