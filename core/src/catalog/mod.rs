@@ -1,5 +1,6 @@
 //! Facts on models and vendors: prices, windows, what a model takes. Each with its date and source.
 
+mod capabilities;
 mod providers;
 
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use serde::Deserialize;
 
 use crate::types::Usage;
 
+pub use capabilities::Capabilities;
 pub use providers::{Provider, Quirks};
 
 /// What is known of one model. Prices are US dollars for a million tokens.

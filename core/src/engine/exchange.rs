@@ -8,7 +8,7 @@ use url::Url;
 use super::targets::PreparedTarget;
 use super::ticket::Ticket;
 use super::world::World;
-use crate::dialect::{Call, Encoded};
+use crate::dialect::{self, Call, Encoded};
 use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::transport::{AGENT, Body, HttpRequest, TransportError, TransportErrorKind};
@@ -28,15 +28,18 @@ pub(super) async fn open(
     stream: bool,
     ticket: &mut Ticket,
 ) -> Result<Body, Failure> {
-    let encoded = target.dialect.encode(&Call {
-        request,
-        provider: &target.provider_name,
-        model: &target.model,
-        facts: target.facts,
-        quirks: &target.quirks,
-        lossy: target.lossy,
-        stream,
-    })?;
+    let encoded = dialect::encode(
+        target.dialect,
+        &Call {
+            request,
+            provider: &target.provider_name,
+            model: &target.model,
+            facts: target.facts,
+            quirks: &target.quirks,
+            lossy: target.lossy,
+            stream,
+        },
+    )?;
     let request = build(world, target, start, encoded, stream, ticket)?;
     let sent = tokio::select! {
         biased;

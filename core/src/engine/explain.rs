@@ -3,7 +3,7 @@
 use super::run::check;
 use super::targets::PreparedTarget;
 use super::world::World;
-use crate::dialect::Call;
+use crate::dialect::{self, Call};
 use crate::error::Error;
 use crate::health::Standing;
 use crate::policy::PlannedTarget;
@@ -37,15 +37,18 @@ fn one(
     target: &PreparedTarget,
     (place, alone): (usize, bool),
 ) -> ExplainedTarget {
-    let encoded = target.dialect.encode(&Call {
-        request,
-        provider: &target.provider_name,
-        model: &target.model,
-        facts: target.facts,
-        quirks: &target.quirks,
-        lossy: target.lossy,
-        stream: true,
-    });
+    let encoded = dialect::encode(
+        target.dialect,
+        &Call {
+            request,
+            provider: &target.provider_name,
+            model: &target.model,
+            facts: target.facts,
+            quirks: &target.quirks,
+            lossy: target.lossy,
+            stream: true,
+        },
+    );
     let mut explained = ExplainedTarget {
         target: target.name.clone(),
         included: false,
