@@ -15,8 +15,9 @@ use crate::types::{
 /// Without it, it is OpenAI's, since those are the shapes our requests have.
 const MARK: &str = "dialect";
 
-/// What of a message's own format is for that vendor's eyes only (citations, cache marks): no other misses it.
-const ASIDES: [&str; 2] = ["content", "tool_use"];
+/// What of a message's own format no other misses: citations and cache marks, and that a result is an error, which its
+/// text says too.
+const ASIDES: [&str; 3] = ["content", "tool_use", "is_error"];
 
 /// Fields of a format that hold a part of the conversation, or of what the model may do, where the others are settings.
 const HELD: [(DialectId, &str); 6] = [

@@ -87,11 +87,15 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
 fn tools(tools: &[Tool], fit: &mut Fit) -> Vec<Value> {
     let mut declarations = Vec::with_capacity(tools.len());
     let mut others = Vec::new();
+    let mut place = 0;
     for (i, tool) in tools.iter().enumerate() {
         let function = match tool {
             Tool::Function { function, .. } => function,
             Tool::Other(own) => {
                 others.push(Value::Object(own.clone()));
+                if declarations.is_empty() {
+                    place = others.len();
+                }
                 continue;
             }
         };
@@ -108,7 +112,7 @@ fn tools(tools: &[Tool], fit: &mut Fit) -> Vec<Value> {
         declarations.push(Value::Object(entry));
     }
     if !declarations.is_empty() {
-        others.insert(0, json!({"functionDeclarations": declarations}));
+        others.insert(place, json!({"functionDeclarations": declarations}));
     }
     others
 }
@@ -127,12 +131,15 @@ fn calling_config(request: &ChatRequest, fit: &mut Fit) -> Option<Value> {
             return Some(json!({"mode": "VALIDATED"}));
         }
         None => return None,
+        Some(ToolChoice::Other(own)) => Value::Object(own.clone()),
         Some(ToolChoice::Auto) => json!({"mode": "AUTO"}),
         Some(ToolChoice::None) => json!({"mode": "NONE"}),
         Some(ToolChoice::Required) => json!({"mode": "ANY"}),
         Some(ToolChoice::Function(name)) => json!({"mode": "ANY", "allowedFunctionNames": [name]}),
-        Some(ToolChoice::Other(own)) => Value::Object(own.clone()),
     };
+    if any_strict {
+        fit.note("tools: strict left out; a forced call keeps to its schema anyway");
+    }
     Some(mode)
 }
 

@@ -231,7 +231,19 @@ fn part(part: &Part, at: &str, media: bool, fit: &mut Fit) -> Result<Value, Fail
             at,
             "the Gemini API takes images, documents and audio in user messages only",
         )),
-        PartBody::ImageUrl { image_url } => located(&image_url.url, &format!("{at}.image_url.url")),
+        PartBody::ImageUrl { image_url } => {
+            let at = format!("{at}.image_url.url");
+            let place = located(&image_url.url, &at)?;
+            if place
+                .pointer("/fileData")
+                .is_some_and(|file| file.get("mimeType").is_none())
+            {
+                fit.note(format!(
+                    "{at}: not said to be an image, since its ending does not tell of what type"
+                ));
+            }
+            Ok(place)
+        }
         PartBody::InputAudio { input_audio } => Ok(json!({"inlineData": {
             "mimeType": format!("audio/{}", input_audio.format),
             "data": input_audio.data,

@@ -1,6 +1,6 @@
 //! A client's request: our own requests have this shape, so that little is left to do.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::dialect::Asked;
 use crate::dialect::asked::{Fields, wrong};
@@ -13,7 +13,7 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
     // OpenRouter's, where ours is the caller's way to name a plan.
     let route = fields.take("route");
     let mut body = fields.rest();
-    spell_out_urls(&mut body);
+    spell_out(&mut body);
     let mut request: ChatRequest =
         serde_path_to_error::deserialize(Value::Object(body)).map_err(|error| {
             let at = error.path().to_string();
@@ -33,8 +33,8 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
     })
 }
 
-/// Mistral's short form of an image, a bare URL.
-fn spell_out_urls(body: &mut JsonMap) {
+/// Mistral's short forms: an image that is a bare URL, and a tool that does not say that it is a function.
+fn spell_out(body: &mut JsonMap) {
     let messages = body.get_mut("messages").and_then(Value::as_array_mut);
     let contents = messages
         .into_iter()
@@ -42,28 +42,33 @@ fn spell_out_urls(body: &mut JsonMap) {
         .filter_map(|message| message.get_mut("content")?.as_array_mut());
     for url in contents.flatten().filter_map(|part| part.get_mut("image_url")) {
         if url.is_string() {
-            *url = serde_json::json!({"url": url.take()});
+            *url = json!({"url": url.take()});
+        }
+    }
+    let tools = body.get_mut("tools").and_then(Value::as_array_mut);
+    for tool in tools.into_iter().flatten().filter_map(Value::as_object_mut) {
+        if tool.contains_key("function") && !tool.contains_key("type") {
+            tool.insert("type".to_owned(), json!("function"));
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
     use crate::types::FailureClass;
 
     #[test]
     fn reads_a_request() {
         let body = json!({"model": "gpt-4o", "stream": true, "route": "fallback", "service_tier": "flex",
-            "max_completion_tokens": 5,
+            "max_completion_tokens": 5, "tools": [{"function": {"name": "f"}}],
             "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "https://a/b.png"}]}]});
         let asked = ask(body.to_string().as_bytes()).unwrap();
         assert_eq!((asked.model.as_deref(), asked.stream), (Some("gpt-4o"), true));
         assert_eq!(
             serde_json::to_value(&asked.request).unwrap(),
             json!({"max_tokens": 5, "service_tier": "flex",
+                "tools": [{"type": "function", "function": {"name": "f"}}],
                 "messages": [{"role": "user", "content": [
                     {"type": "image_url", "image_url": {"url": "https://a/b.png"}}]}],
                 "provider_options": {"openai_chat": {"route": "fallback"}}})
