@@ -117,8 +117,8 @@ fn tools(tools: &[Tool], fit: &mut Fit) -> Vec<Value> {
     others
 }
 
-/// `functionCallingConfig`. A strict tool asks for arguments that match its schema: `ANY` promises that by itself, and
-/// `VALIDATED` is `AUTO` with that promise, for all tools alike.
+/// `functionCallingConfig`. A strict tool asks for arguments that match its schema: `ANY` promises that by itself, in
+/// `NONE` there are none, and `VALIDATED` is `AUTO` with that promise, for all tools alike.
 fn calling_config(request: &ChatRequest, fit: &mut Fit) -> Option<Value> {
     let strict =
         |tool: &Tool| matches!(tool, Tool::Function { function, .. } if function.strict == Some(true));
@@ -138,7 +138,7 @@ fn calling_config(request: &ChatRequest, fit: &mut Fit) -> Option<Value> {
         Some(ToolChoice::Function(name)) => json!({"mode": "ANY", "allowedFunctionNames": [name]}),
     };
     if any_strict {
-        fit.note("tools: strict left out; a forced call keeps to its schema anyway");
+        fit.note("tools: strict left out, which only mode VALIDATED says");
     }
     Some(mode)
 }
