@@ -1,5 +1,6 @@
 //! Facts on models and vendors: prices, windows, what a model takes. Each with its source.
 
+mod capabilities;
 mod embed;
 mod embedded;
 mod model;
@@ -12,6 +13,7 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 
+pub use capabilities::Capabilities;
 pub use embed::EmbedQuirks;
 pub use embedded::models;
 pub use model::{Kind, Model, Prices, Reasoning, Responses, Source, Tier};

@@ -8,7 +8,7 @@ use super::catalog::Looked;
 use super::keys::Pool;
 use crate::catalog::{self, Model, Quirks, fits};
 use crate::config::{Adapt, Config, Provider, Route, Surface, Target};
-use crate::dialect::{Call, Dialect, Encoded, dialect};
+use crate::dialect::{self, Call, Dialect, Encoded, dialect};
 use crate::health::Place;
 use crate::limits::KeySpec;
 use crate::policy::{Admission, Rules};
@@ -83,7 +83,7 @@ impl PreparedTarget {
         request: &ChatRequest,
         stream: bool,
     ) -> Result<Encoded, Failure> {
-        self.dialect.encode(&Call {
+        let call = Call {
             request,
             provider: &self.provider_name,
             model: &self.model,
@@ -91,7 +91,8 @@ impl PreparedTarget {
             quirks: &self.quirks,
             lossy: self.lossy,
             stream,
-        })
+        };
+        dialect::encode(self.dialect, &call)
     }
 }
 

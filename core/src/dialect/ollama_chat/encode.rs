@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::messages::{API, conversation};
 use crate::catalog::Reasoning;
 use crate::dialect::fit::Fit;
-use crate::dialect::foreign::{fit_extra, fit_setting, fit_tool, has_cache_marks};
+use crate::dialect::foreign::{fit_setting, fit_tool, has_cache_marks, lose_settings};
 use crate::dialect::options::apply_provider_options;
 use crate::dialect::{Call, Encoded};
 use crate::types::{
@@ -16,7 +16,7 @@ use crate::types::{
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     let request = call.request;
     let mut fit = Fit::new(call.lossy);
-    fit_extra(request, API, &mut fit)?;
+    lose_settings(request, API, &mut fit)?;
     if has_cache_marks(request) {
         fit.note("cache_control: left out; the server caches by itself");
     }

@@ -104,16 +104,7 @@ fn tool_call(call: &ToolCall, at: &str, fit: &mut Fit) -> Result<Value, Failure>
             "{at}.extra_content: left out, since only gemini can read it"
         ));
     }
-    let arguments = match arguments(call, at, API) {
-        Ok(arguments) => arguments,
-        Err(_) => {
-            fit.lose(
-                &format!("{at}.function.arguments"),
-                "the Ollama API takes a JSON object only",
-            )?;
-            JsonMap::new()
-        }
-    };
+    let arguments = arguments(call, at, API, fit)?;
     Ok(json!({"id": call.id, "function": {"name": call.name, "arguments": arguments}}))
 }
 

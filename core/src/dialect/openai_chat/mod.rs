@@ -1,5 +1,6 @@
 //! OpenAI Chat Completions, `POST {base}/chat/completions`, as OpenAI and the twenty vendors that copied it speak it.
 
+mod ask;
 mod classify;
 mod decode;
 mod encode;
@@ -14,7 +15,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, Dialect, Encoded, EventDecoder};
+use super::{Asked, Call, Dialect, Encoded, EventDecoder};
 use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
 
@@ -28,6 +29,10 @@ pub static OPENAI_CHAT: OpenaiChat = OpenaiChat;
 impl Dialect for OpenaiChat {
     fn id(&self) -> DialectId {
         DialectId::OpenaiChat
+    }
+
+    fn decode_request(&self, _: &str, body: &[u8]) -> Result<Asked, Failure> {
+        ask::ask(body)
     }
 
     fn encode(&self, call: &Call<'_>) -> Result<Encoded, Failure> {

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, Dialect, Encoded, EventDecoder, Framing, SseEvent};
+use super::{Asked, Call, Dialect, Encoded, EventDecoder, Framing, SseEvent};
 use crate::catalog::Quirks;
 use crate::types::{Completion, Delta, DialectId, Failure};
 
@@ -34,6 +34,10 @@ impl Dialect for OpenaiResponses {
 
     fn framing(&self) -> Framing {
         Framing::Sse
+    }
+
+    fn decode_request(&self, _: &str, _: &[u8]) -> Result<Asked, Failure> {
+        Err(Failure::unsupported("dialect", "not written yet"))
     }
 
     fn encode(&self, _: &Call<'_>) -> Result<Encoded, Failure> {
