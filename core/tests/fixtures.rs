@@ -25,7 +25,7 @@ use std::time::{Duration, SystemTime};
 
 use disagreements::Disagreements;
 use expect::{Call, Expected};
-use hotspare::catalog::Quirks;
+use hotspare::catalog::{self, Quirks};
 use hotspare::dialect::{Dialect, StreamDecoder, dialect, rate_limits};
 use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass, RateUnit};
 use load::{Fixture, Payload};
@@ -90,6 +90,7 @@ fn replay() {
     let mut skipped: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for &(provider, id, endpoints) in PROVIDERS {
         let mut count = 0;
+        let quirks = quirks(provider);
         for fixture in load::fixtures(&folder, provider) {
             let chat = endpoints.contains(&fixture.endpoint.as_str());
             let failed = fixture.is_bare_error() && fixture.status != 200;
@@ -114,7 +115,7 @@ fn replay() {
             };
             let codec = dialect(id);
             assert_eq!(codec.id(), id);
-            for (what, ours, theirs) in check(codec, &fixture) {
+            for (what, ours, theirs) in check(codec, &quirks, &fixture) {
                 if !table.allows(&fixture.id, what, &ours) {
                     wrong.push(format!(
                         "{}: {what}:\n    ours   {ours}\n    theirs {theirs}",
@@ -141,24 +142,34 @@ fn replay() {
 /// (what, ours, theirs) for everything that differs.
 type Differences = Vec<(&'static str, String, String)>;
 
-fn check(codec: &'static dyn Dialect, fixture: &Fixture) -> Differences {
+/// How the provider of a folder speaks, by the catalog.
+fn quirks(folder: &str) -> Quirks {
+    let name = match folder {
+        "azure-openai" => "azure",
+        "huggingface-router" => "huggingface",
+        // Recorded from servers that nobody named.
+        "openai-compatible" => return Quirks::default(),
+        name => name,
+    };
+    let known = catalog::provider(name);
+    known
+        .unwrap_or_else(|| panic!("{name} is not in the catalog"))
+        .quirks
+        .clone()
+}
+
+fn check(codec: &'static dyn Dialect, quirks: &Quirks, fixture: &Fixture) -> Differences {
     let bytes = fixture.bytes();
     if fixture.status != 200 {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_428_000);
-        let failure = codec.classify(
-            fixture.status_code(),
-            &fixture.headers,
-            &bytes,
-            now,
-            &Quirks::default(),
-        );
+        let failure = codec.classify(fixture.status_code(), &fixture.headers, &bytes, now, quirks);
         return compare_error(fixture, Err(failure));
     }
     let whole = match fixture.payload {
         Payload::Json(_) if fixture.endpoint != "streamGenerateContent" => codec.decode(&bytes),
-        _ => match stream(codec, [bytes.as_slice()]) {
+        _ => match stream(codec, quirks, [bytes.as_slice()]) {
             Ok(whole) => {
-                if let Some(difference) = splits(codec, &bytes, &whole) {
+                if let Some(difference) = splits(codec, quirks, &bytes, &whole) {
                     return vec![difference];
                 }
                 whole.outcome()
@@ -211,9 +222,10 @@ impl Streamed {
 
 fn stream<'a>(
     codec: &'static dyn Dialect,
+    quirks: &Quirks,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Streamed, String> {
-    let mut decoder = StreamDecoder::new(codec, &Quirks::default());
+    let mut decoder = StreamDecoder::new(codec, quirks);
     let mut deltas = Vec::new();
     let mut failure = pieces
         .into_iter()
@@ -241,13 +253,14 @@ fn stream<'a>(
 /// Every byte alone, and twenty random splits, must come to the same.
 fn splits(
     codec: &'static dyn Dialect,
+    quirks: &Quirks,
     bytes: &[u8],
     whole: &Streamed,
 ) -> Option<(&'static str, String, String)> {
     let differs = |how: String, split: Result<Streamed, String>| {
         (split.as_ref() != Ok(whole)).then(|| ("stream", format!("{how}: {split:?}"), format!("{whole:?}")))
     };
-    differs("single bytes".to_owned(), stream(codec, bytes.chunks(1))).or_else(|| {
+    differs("single bytes".to_owned(), stream(codec, quirks, bytes.chunks(1))).or_else(|| {
         (0..20u64).find_map(|seed| {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut rest = bytes;
@@ -258,7 +271,7 @@ fn splits(
                 (!piece.is_empty()).then_some(piece)
             });
             let pieces: Vec<&[u8]> = pieces.collect();
-            differs(format!("seed {seed}"), stream(codec, pieces))
+            differs(format!("seed {seed}"), stream(codec, quirks, pieces))
         })
     })
 }

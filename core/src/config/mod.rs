@@ -301,4 +301,6 @@ impl Default for Route {
 }
 
 #[cfg(test)]
+mod provider_tests;
+#[cfg(test)]
 mod tests;

@@ -430,7 +430,12 @@ fn told<'a>(vendor: &catalog::Provider, lost: &'a Lost) -> (&'a str, String, Str
         Lost::Missing(name) => (
             name,
             "missing".to_owned(),
-            format!("{title} is at {}", vendor.base_url),
+            format!(
+                "{title} is at {}",
+                vendor
+                    .base_url
+                    .replace("{host}", vendor.host.as_deref().unwrap_or_default())
+            ),
         ),
         Lost::Unused(name, used) => {
             let used: Vec<&str> = used

@@ -23,6 +23,10 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "exceeded_current_quota_error",
             "Arrearage",
             "AllocationQuota.FreeTierOnly",
+            "QUOTA_EXHAUSTED",
+            "INSUFFICIENT_G1_CREDITS_BALANCE",
+            "BILLING_DISABLED",
+            "enforced_spend_limit_reached",
         ],
     ),
     (
@@ -60,6 +64,8 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "service_unavailable",
             "UNAVAILABLE",
             "ServiceUnavailableError",
+            "MODEL_CAPACITY_EXHAUSTED",
+            "MODEL_CAPACITY_EXCEEDED",
         ],
     ),
     (
@@ -85,6 +91,9 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "1910",
             "labs_not_enabled",
             "1913",
+            "API_KEY_EXPIRED",
+            "ACCESS_TOKEN_EXPIRED",
+            "ACCESS_TOKEN_TYPE_UNSUPPORTED",
         ],
     ),
     (
@@ -119,6 +128,7 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "data_inspection_failed",
             "DataInspectionFailed",
             "refusal",
+            "moderation",
         ],
     ),
     // The model wrote a call that does not parse: another try, or another model, may do better.
@@ -136,6 +146,11 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "server",
             "provider_unavailable",
             "bad_gateway",
+            "timeout_error",
+            "conflict_error",
+            "UNKNOWN",
+            "ABORTED",
+            "DEADLINE_EXCEEDED",
         ],
     ),
     (
@@ -157,6 +172,44 @@ const CODES: &[(FailureClass, &[&str])] = &[
     ),
 ];
 
+/// Parts of codes that say what happened: Google's quotas have long names.
+const PARTS: &[(FailureClass, &str)] = &[(FailureClass::QuotaExhausted, "PerDay")];
+
+/// Codes that mean another thing beside certain words (lower case; all must be there), or at a certain status.
+const PAIRS: &[(&str, Option<u16>, &[&str], FailureClass)] = &[
+    (
+        "rate_limit_error",
+        None,
+        &["reached your", "usage limits"],
+        FailureClass::QuotaExhausted,
+    ),
+    (
+        "rate_limit_error",
+        None,
+        &["credit balance is too low"],
+        FailureClass::QuotaExhausted,
+    ),
+    ("RESOURCE_EXHAUSTED", Some(402), &[], FailureClass::QuotaExhausted),
+    (
+        "RESOURCE_EXHAUSTED",
+        None,
+        &["per day"],
+        FailureClass::QuotaExhausted,
+    ),
+    (
+        "RESOURCE_EXHAUSTED",
+        None,
+        &["perday"],
+        FailureClass::QuotaExhausted,
+    ),
+    (
+        "RESOURCE_EXHAUSTED",
+        None,
+        &["prepayment credits are depleted"],
+        FailureClass::QuotaExhausted,
+    ),
+];
+
 /// Messages that say what happened where the codes do not. Lower case; every text of a pattern must be there.
 const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
     (
@@ -168,6 +221,8 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["insufficient balance"],
             &["requires more credits"],
             &["make sure your account is in good standing"],
+            &["reached your", "usage limits"],
+            &["api calls / month"],
         ],
     ),
     (
@@ -177,7 +232,9 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["invalid api key"],
             &["api key not valid"],
             &["unregistered callers"],
-            &["user location is not supported"],
+            &["api key expired"],
+            &["location is not supported"],
+            &["not available in your country"],
         ],
     ),
     (
@@ -190,7 +247,10 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["is not found for api version"],
         ],
     ),
-    (FailureClass::ContentFiltered, &[&["content exists risk"]]),
+    (
+        FailureClass::ContentFiltered,
+        &[&["content exists risk"], &["blocked by content filtering policy"]],
+    ),
     (
         FailureClass::Overloaded,
         &[
@@ -203,10 +263,19 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
 
 /// The class a code or type says by itself.
 pub(crate) fn class_of_code(code: &str) -> Option<FailureClass> {
-    CODES
-        .iter()
-        .find(|(_, codes)| codes.contains(&code))
+    let whole = CODES.iter().find(|(_, codes)| codes.contains(&code));
+    let part = || PARTS.iter().find(|(_, part)| code.contains(part));
+    whole
         .map(|(class, _)| *class)
+        .or_else(|| part().map(|(class, _)| *class))
+}
+
+/// The class a code says beside a status and the words of a message in lower case, where they change what it means.
+pub(crate) fn class_of_pair(code: &str, status: Option<u16>, lowercase: &str) -> Option<FailureClass> {
+    let means = |(of, at, words, _): &&(&str, Option<u16>, &[&str], FailureClass)| {
+        *of == code && (at.is_none() || *at == status) && words.iter().all(|word| lowercase.contains(word))
+    };
+    PAIRS.iter().find(means).map(|(_, _, _, class)| *class)
 }
 
 /// The class a message says by itself.

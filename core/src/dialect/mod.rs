@@ -8,6 +8,7 @@ pub mod bedrock_converse;
 pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
+pub(crate) mod evidence;
 pub(crate) mod fit;
 pub(crate) mod foreign;
 pub mod gemini;
