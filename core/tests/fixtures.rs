@@ -27,7 +27,9 @@ use disagreements::Disagreements;
 use expect::{Call, Expected};
 use hotspare::catalog::{self, Quirks};
 use hotspare::dialect::{Dialect, StreamDecoder, dialect, rate_limits};
-use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass, RateUnit};
+use hotspare::types::{
+    Accumulator, Completion, Delta, DialectId, Failure, FailureClass, FinishReason, RateUnit,
+};
 use load::{Fixture, Payload};
 use serde_json::Value;
 
@@ -180,12 +182,19 @@ fn check(codec: &'static dyn Dialect, quirks: &Quirks, fixture: &Fixture) -> Dif
     if fixture.is_labelled_error() {
         return compare_error(fixture, whole);
     }
-    let expected = match codec.id() {
+    let mut expected = match codec.id() {
         DialectId::OpenaiChat => expect::openai_chat(fixture),
         DialectId::AnthropicMessages => expect::anthropic(fixture),
         DialectId::Gemini => expect::gemini(fixture),
         other => panic!("{other} has no extractor"),
     };
+    if let Some(expected) = &mut expected
+        && quirks.done_is_end
+        && !matches!(fixture.payload, Payload::Json(_))
+    {
+        // No reason is named: that it ended is all there is.
+        expected.finish = expected.finish.or(Some(FinishReason::Stop));
+    }
     match (expected, whole) {
         (Some(expected), Ok(done)) => compare(&expected, &done),
         (Some(expected), Err(failure)) => {
