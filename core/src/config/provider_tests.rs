@@ -171,6 +171,9 @@ fn what_a_vendor_stands_for() {
     assert!(matches!(&eu.keys[0].source, KeySource::Env(name) if name == "OPENAI_API_KEY"));
     let chat = provider("openai", "dialect = \"openai_chat\"");
     assert!(chat.surfaces.is_empty());
+    assert_eq!(chat.quirks.max_tokens, "max_completion_tokens");
+    let other = provider("openai", "dialect = \"anthropic_messages\"");
+    assert_eq!((other.quirks, other.auth), (Quirks::default(), None));
     let moved = provider("azure", "base_url = \"https://gateway.example.com/v1\"");
     assert!(moved.surface("claude-sonnet-5").is_none());
     let follows = moved.surface("gpt-6-sol").unwrap();
