@@ -3,9 +3,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use hotspare::config::{KeySource, Provider};
+use hotspare::config::{KeySource, Provider, Target};
 use hotspare::transport::HttpTransport;
-use hotspare::{Config, secrets};
+use hotspare::{Config, catalog, secrets};
 use secrecy::SecretString;
 
 use crate::reach::reach;
@@ -50,27 +50,19 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
     for route in config.routes.values() {
         writeln!(out, "route {}", route.name)?;
         for target in &route.targets {
-            let known = config
-                .catalog
-                .facts
-                .model(&target.provider, &target.model)
-                .is_some();
-            let note = if known {
-                ""
-            } else {
-                " (not in the catalog: its cost is unknown)"
-            };
-            writeln!(out, "  {target}{note}")?;
+            writeln!(out, "  {target}{}", notes(&config, target))?;
         }
     }
     let mut usable = true;
     for provider in config.providers.values() {
-        writeln!(
-            out,
-            "provider {}: {} at {}",
-            provider.name, provider.dialect, provider.base_url
-        )?;
+        writeln!(out, "provider {}", told(provider))?;
         let keys = keys(provider, &mut out)?;
+        for (name, source) in &provider.headers {
+            if let Err(why) = secrets::resolve(source) {
+                writeln!(out, "  no header {name}: {why}")?;
+                usable = false;
+            }
+        }
         if keys.is_empty() && !provider.keys.is_empty() {
             writeln!(out, "  it has no key, so no target of it can answer")?;
             usable = false;
@@ -87,6 +79,42 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
         }
     }
     Ok(usable)
+}
+
+/// What a reader should know of a target, in brackets.
+fn notes(config: &Config, target: &Target) -> String {
+    let provider = config.providers.get(&target.provider);
+    let vendor = provider.and_then(|provider| provider.vendor.as_deref());
+    let known = vendor.is_some_and(|vendor| config.catalog.facts.model(vendor, &target.model).is_some());
+    let cost = (!known).then(|| "not in the catalog: its cost is unknown".to_owned());
+    let surface = provider.and_then(|provider| Some((provider, provider.surface(&target.model)?)));
+    let elsewhere = surface.map(|(provider, surface)| {
+        if surface.base_url == provider.base_url {
+            format!("by {}", surface.dialect)
+        } else {
+            format!("by {} at {}", surface.dialect, surface.base_url)
+        }
+    });
+    let notes: Vec<String> = elsewhere.into_iter().chain(cost).collect();
+    if notes.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", notes.join("; "))
+    }
+}
+
+/// What a provider is, in one line.
+fn told(provider: &Provider) -> String {
+    let mut line = format!("{}: {} at {}", provider.name, provider.dialect, provider.base_url);
+    if let Some(vendor) = provider.vendor.as_deref().and_then(catalog::provider)
+        && vendor.name != provider.name
+    {
+        line.push_str(&format!(", {}", vendor.title));
+    }
+    if let Some(region) = &provider.region {
+        line.push_str(&format!(", region {region}"));
+    }
+    line
 }
 
 const fn plural(count: usize) -> &'static str {

@@ -25,8 +25,9 @@ pub(crate) async fn open(config: Option<&Path>, targets: &[String]) -> hotspare:
         targets.to_vec()
     };
     if targets.is_empty() {
-        let names: Vec<&str> = catalog::providers()
+        let names: Vec<&str> = SMALL
             .iter()
+            .filter_map(|(provider, _)| catalog::provider(provider))
             .flat_map(|provider| provider.key_env.iter().map(String::as_str))
             .collect();
         return Err(Error::config(format!(
@@ -73,7 +74,7 @@ mod tests {
     #[test]
     fn usual_targets_are_those_with_a_key() {
         assert!(usual_targets(|_| false).is_empty());
-        assert_eq!(usual_targets(|_| true).len(), catalog::providers().len());
+        assert_eq!(usual_targets(|_| true).len(), SMALL.len());
         assert_eq!(
             usual_targets(|name| name == "GOOGLE_API_KEY"),
             ["gemini/gemini-3.5-flash-lite"]

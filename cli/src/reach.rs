@@ -38,6 +38,9 @@ pub(crate) async fn reach(
     let mut reached = Vec::with_capacity(each.len());
     for key in each {
         let (fine, words) = match transport.probe(provider, key, LIMIT).await {
+            Ok(status) if provider.vendor.is_some() && provider.probe.is_none() => {
+                in_few_words(status.as_u16())
+            }
             Ok(status) => in_words(status.as_u16(), key.is_some()),
             Err(error) => (false, format!("cannot be reached: {}", error.message)),
         };
@@ -49,6 +52,15 @@ pub(crate) async fn reach(
         });
     }
     reached
+}
+
+/// What the answer of a vendor without a free request means, which was asked for its base URL without a key.
+fn in_few_words(status: u16) -> (bool, String) {
+    let (fine, words) = match status {
+        500..=599 => (false, "answers with a failure of its own"),
+        _ => (true, "answers; it has no free request, so no key was tried"),
+    };
+    (fine, format!("{words} ({status})"))
 }
 
 /// Whether the answer to "list your models" is a good one, and what it means.

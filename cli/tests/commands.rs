@@ -316,6 +316,39 @@ fn check_lists_every_problem() {
 }
 
 #[test]
+fn check_explains_where_providers_are() {
+    let bench = Bench::new("places");
+    let config = bench.config(
+        "[providers.azure]\nresource = \"acme\"\nkeys = [\"env:KEY_A\"]\n\
+         [providers.tokyo]\nvendor = \"bedrock\"\nregion = \"ap-northeast-1\"\nkeys = [\"env:KEY_A\"]\n\
+         [providers.portkey]\nkeys = [\"env:KEY_A\"]\nheaders = { x-portkey-config = \"env:NO_SUCH_CONFIG\" }\n\
+         [routes.default]\ntargets = [\"azure/gpt-4o\", \"azure/claude-x\", \"tokyo/nova\", \"portkey/m\"]\n",
+    );
+    let (code, out, _) = run(&["check", "--offline", &config], &[("KEY_A", CANARY)]);
+    assert_eq!(code, 1, "{out}");
+    for expected in [
+        "  azure/claude-x (by anthropic_messages at https://acme.services.ai.azure.com/anthropic/v1; not in the catalog: its cost is unknown)\n",
+        "provider azure: openai_chat at https://acme.openai.azure.com/openai/v1\n",
+        "provider tokyo: bedrock_converse at https://bedrock-runtime.ap-northeast-1.amazonaws.com/, AWS Bedrock (Converse), region ap-northeast-1\n",
+        "  no header x-portkey-config: the environment variable NO_SUCH_CONFIG is not set\n",
+    ] {
+        assert!(out.contains(expected), "{expected:?} is not in {out}");
+    }
+    let bad =
+        bench.config("[providers.azure]\nregion = \"eu\"\n[routes.default]\ntargets = [\"azure/gpt-4o\"]\n");
+    let (_, out, _) = run(&["check", &bad], &[]);
+    let problems: Vec<_> = out.lines().map(|line| line.strip_prefix(&bad).unwrap()).collect();
+    assert_eq!(
+        problems,
+        [
+            ":1: providers.azure.resource: missing; Azure OpenAI is at https://{resource}.openai.azure.com/openai/v1",
+            ":2: providers.azure.region: Azure OpenAI has no regions there; leave it out",
+            ": 2 problems",
+        ]
+    );
+}
+
+#[test]
 fn explain_gives_the_plan_and_sends_nothing() {
     let bench = Bench::new("explain");
     let config = bench.two_targets();

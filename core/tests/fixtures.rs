@@ -34,7 +34,9 @@ use disagreements::Disagreements;
 use expect::{Call, Expected};
 use hotspare::catalog::{self, Quirks};
 use hotspare::dialect::{Dialect, StreamDecoder, dialect, rate_limits};
-use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass, RateUnit};
+use hotspare::types::{
+    Accumulator, Completion, Delta, DialectId, Failure, FailureClass, FinishReason, RateUnit,
+};
 use load::{Fixture, Payload};
 use report::Report;
 use serde_json::Value;
@@ -105,10 +107,18 @@ fn outside(endpoint: &str) -> &'static str {
     }
 }
 
-/// How the provider's way of speaking differs.
+/// How the provider speaks a dialect, by the catalog.
 fn quirks(vendor: &str, id: DialectId) -> Quirks {
-    let _ = id;
-    catalog::provider(vendor).map_or_else(Quirks::default, |known| known.quirks.clone())
+    // Recorded from servers that nobody named.
+    if vendor.is_empty() {
+        return Quirks::default();
+    }
+    let known = catalog::provider(vendor).unwrap_or_else(|| panic!("{vendor} is not in the catalog"));
+    if known.dialect == id {
+        return known.quirks.clone();
+    }
+    let surface = known.surfaces.iter().find(|surface| surface.dialect == id);
+    surface.map_or_else(Quirks::default, |surface| surface.quirks.clone())
 }
 
 #[test]
@@ -186,13 +196,7 @@ fn check(codec: &'static dyn Dialect, quirks: &Quirks, fixture: &Fixture) -> Dif
     let bytes = fixture.bytes();
     if fixture.status != 200 {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_428_000);
-        let failure = codec.classify(
-            fixture.status_code(),
-            &fixture.headers,
-            &bytes,
-            now,
-            &Quirks::default(),
-        );
+        let failure = codec.classify(fixture.status_code(), &fixture.headers, &bytes, now, quirks);
         return compare_error(fixture, Err(failure));
     }
     let whole = match fixture.payload {
@@ -210,7 +214,7 @@ fn check(codec: &'static dyn Dialect, quirks: &Quirks, fixture: &Fixture) -> Dif
     if fixture.is_labelled_error() {
         return compare_error(fixture, whole);
     }
-    let expected = match codec.id() {
+    let mut expected = match codec.id() {
         DialectId::OpenaiChat => expect::openai_chat(fixture),
         DialectId::AnthropicMessages => expect::anthropic(fixture),
         DialectId::Gemini => expect::gemini(fixture),
@@ -220,6 +224,13 @@ fn check(codec: &'static dyn Dialect, quirks: &Quirks, fixture: &Fixture) -> Dif
         DialectId::OllamaChat => expect_more::ollama(fixture),
         other => panic!("{other} has no extractor"),
     };
+    if let Some(expected) = &mut expected
+        && quirks.done_is_end
+        && !matches!(fixture.payload, Payload::Json(_))
+    {
+        // No reason is named: that it ended is all there is.
+        expected.finish = expected.finish.or(Some(FinishReason::Stop));
+    }
     match (expected, whole) {
         (Some(expected), Ok(done)) => compare(&expected, &done),
         (Some(expected), Err(failure)) => {

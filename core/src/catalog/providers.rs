@@ -152,7 +152,8 @@ pub struct Quirks {
     /// Whether `[DONE]` ends a stream that names no finish reason. Default: no, since a proxy adds it to a stream that
     /// was cut, too.
     pub done_is_end: bool,
-    /// What a code in an error body means here, where another vendor means something else by it.
+    /// What a code in an error body means here, where another vendor means something else by it. An HTTP status is a code
+    /// too, and the last that is asked.
     pub codes: BTreeMap<String, FailureClass>,
     /// How its embeddings differ.
     pub embed: EmbedQuirks,

@@ -315,4 +315,6 @@ impl Default for Route {
 }
 
 #[cfg(test)]
+mod provider_tests;
+#[cfg(test)]
 mod tests;

@@ -113,7 +113,7 @@ impl Reader<'_> {
             probe: None,
         };
         if let Some(vendor) = vendor {
-            provider.fill(vendor, place.as_ref(), written.is_none());
+            provider.fill(vendor, place.as_ref(), written.is_some());
         }
         if let Some(keys) = keys {
             provider.keys = keys;
@@ -309,14 +309,18 @@ impl Overrides {
 }
 
 impl Provider {
-    /// Takes from the table what the user did not write. `own`: the format is the vendor's usual one.
-    fn fill(&mut self, vendor: &catalog::Provider, place: Option<&Place>, own: bool) {
+    /// Takes from the table what the user did not write. `chosen`: the user chose the format, which then goes for all
+    /// models.
+    fn fill(&mut self, vendor: &catalog::Provider, place: Option<&Place>, chosen: bool) {
+        let own = self.dialect == vendor.dialect;
         self.keys = usual_keys(vendor);
         if own {
             let there = place.and_then(|place| place.auth.as_ref());
             self.auth = there.or(vendor.auth.as_ref()).cloned();
             self.quirks = vendor.quirks.clone();
             self.probe.clone_from(&vendor.free_probe);
+        }
+        if !chosen {
             self.surfaces = self.surfaces_of(vendor, place);
         }
         if let Some(place) = place {
@@ -406,7 +410,7 @@ pub(super) fn usual<'n>(name: &str, names: impl Iterator<Item = &'n String>) -> 
         domains: Vec::new(),
         probe: None,
     };
-    provider.fill(vendor, Some(&place), true);
+    provider.fill(vendor, Some(&place), false);
     Ok(provider)
 }
 
@@ -430,7 +434,12 @@ fn told<'a>(vendor: &catalog::Provider, lost: &'a Lost) -> (&'a str, String, Str
         Lost::Missing(name) => (
             name,
             "missing".to_owned(),
-            format!("{title} is at {}", vendor.base_url),
+            format!(
+                "{title} is at {}",
+                vendor
+                    .base_url
+                    .replace("{host}", vendor.host.as_deref().unwrap_or_default())
+            ),
         ),
         Lost::Unused(name, used) => {
             let used: Vec<&str> = used

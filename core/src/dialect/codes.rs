@@ -24,6 +24,10 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "Arrearage",
             "AllocationQuota.FreeTierOnly",
             "ServiceQuotaExceededException",
+            "QUOTA_EXHAUSTED",
+            "INSUFFICIENT_G1_CREDITS_BALANCE",
+            "BILLING_DISABLED",
+            "enforced_spend_limit_reached",
         ],
     ),
     (
@@ -65,6 +69,8 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "ServiceUnavailableError",
             "ServiceUnavailableException",
             "ModelNotReadyException",
+            "MODEL_CAPACITY_EXHAUSTED",
+            "MODEL_CAPACITY_EXCEEDED",
         ],
     ),
     (
@@ -98,6 +104,9 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "1910",
             "labs_not_enabled",
             "1913",
+            "API_KEY_EXPIRED",
+            "ACCESS_TOKEN_EXPIRED",
+            "ACCESS_TOKEN_TYPE_UNSUPPORTED",
         ],
     ),
     (
@@ -133,6 +142,7 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "data_inspection_failed",
             "DataInspectionFailed",
             "refusal",
+            "moderation",
         ],
     ),
     // The model wrote a call that does not parse: another try, or another model, may do better.
@@ -156,6 +166,11 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "InternalServerException",
             "ModelErrorException",
             "ModelStreamErrorException",
+            "timeout_error",
+            "conflict_error",
+            "UNKNOWN",
+            "ABORTED",
+            "DEADLINE_EXCEEDED",
         ],
     ),
     (
@@ -177,6 +192,44 @@ const CODES: &[(FailureClass, &[&str])] = &[
     ),
 ];
 
+/// Parts of codes that say what happened: Google's quotas have long names.
+const PARTS: &[(FailureClass, &str)] = &[(FailureClass::QuotaExhausted, "PerDay")];
+
+/// Codes that mean another thing beside certain words (lower case; all must be there), or at a certain status.
+const PAIRS: &[(&str, Option<u16>, &[&str], FailureClass)] = &[
+    (
+        "rate_limit_error",
+        None,
+        &["reached your", "usage limits"],
+        FailureClass::QuotaExhausted,
+    ),
+    (
+        "rate_limit_error",
+        None,
+        &["credit balance is too low"],
+        FailureClass::QuotaExhausted,
+    ),
+    ("RESOURCE_EXHAUSTED", Some(402), &[], FailureClass::QuotaExhausted),
+    (
+        "RESOURCE_EXHAUSTED",
+        None,
+        &["per day"],
+        FailureClass::QuotaExhausted,
+    ),
+    (
+        "RESOURCE_EXHAUSTED",
+        None,
+        &["perday"],
+        FailureClass::QuotaExhausted,
+    ),
+    (
+        "RESOURCE_EXHAUSTED",
+        None,
+        &["prepayment credits are depleted"],
+        FailureClass::QuotaExhausted,
+    ),
+];
+
 /// Messages that say what happened where the codes do not. Lower case; every text of a pattern must be there.
 const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
     (
@@ -188,10 +241,9 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["insufficient balance"],
             &["requires more credits"],
             &["make sure your account is in good standing"],
+            &["reached your", "usage limit"],
             // Cohere's trial keys: so many a month. So many a minute is a rate limit.
             &["api calls / month"],
-            // Ollama's cloud, by the session, week or month.
-            &["reached your", "usage limit"],
         ],
     ),
     (
@@ -201,7 +253,9 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["invalid api key"],
             &["api key not valid"],
             &["unregistered callers"],
-            &["user location is not supported"],
+            &["api key expired"],
+            &["location is not supported"],
+            &["not available in your country"],
         ],
     ),
     (
@@ -214,7 +268,10 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["is not found for api version"],
         ],
     ),
-    (FailureClass::ContentFiltered, &[&["content exists risk"]]),
+    (
+        FailureClass::ContentFiltered,
+        &[&["content exists risk"], &["blocked by content filtering policy"]],
+    ),
     (
         FailureClass::Overloaded,
         &[
@@ -227,10 +284,19 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
 
 /// The class a code or type says by itself.
 pub(crate) fn class_of_code(code: &str) -> Option<FailureClass> {
-    CODES
-        .iter()
-        .find(|(_, codes)| codes.contains(&code))
+    let whole = CODES.iter().find(|(_, codes)| codes.contains(&code));
+    let part = || PARTS.iter().find(|(_, part)| code.contains(part));
+    whole
         .map(|(class, _)| *class)
+        .or_else(|| part().map(|(class, _)| *class))
+}
+
+/// The class a code says beside a status and the words of a message in lower case, where they change what it means.
+pub(crate) fn class_of_pair(code: &str, status: Option<u16>, lowercase: &str) -> Option<FailureClass> {
+    let means = |(of, at, words, _): &&(&str, Option<u16>, &[&str], FailureClass)| {
+        *of == code && (at.is_none() || *at == status) && words.iter().all(|word| lowercase.contains(word))
+    };
+    PAIRS.iter().find(means).map(|(_, _, _, class)| *class)
 }
 
 /// The class a message says by itself.

@@ -11,8 +11,8 @@ use super::Call;
 use super::fit::Fit;
 use crate::config::did_you_mean;
 use crate::types::{
-    ChatRequest, Content, DialectId, Failure, FilePart, FunctionTool, JsonMap, Media, Message, Part, PartBody,
-    ResponseFormat, Role, Tool, ToolCall, ToolChoice, parse_data_url,
+    ChatRequest, Content, DialectId, Failure, FilePart, FunctionTool, JsonMap, Media, Message, Part,
+    PartBody, ResponseFormat, Role, Tool, ToolCall, ToolChoice, parse_data_url,
 };
 
 /// The field of a part, a tool, a choice or a format that our words do not cover, which names the format it is of.

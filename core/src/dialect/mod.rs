@@ -12,6 +12,7 @@ pub mod cohere_chat;
 pub(crate) mod common;
 mod embed;
 mod event_stream;
+pub(crate) mod evidence;
 pub(crate) mod fields;
 pub(crate) mod fit;
 pub(crate) mod foreign;

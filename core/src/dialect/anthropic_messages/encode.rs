@@ -12,8 +12,8 @@ use crate::dialect::capabilities::{drop_sampling, nearest};
 use crate::dialect::fit::Fit;
 use crate::dialect::foreign::{lose_settings, note_hints};
 use crate::dialect::options::apply_provider_options;
-use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::schema;
+use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::{Call, Encoded};
 use crate::types::{
     ChatRequest, DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat, Stop, Tool, ToolChoice,

@@ -52,9 +52,9 @@ impl Dialect for AnthropicMessages {
         headers: &HeaderMap,
         body: &[u8],
         now: SystemTime,
-        _: &Quirks,
+        quirks: &Quirks,
     ) -> Failure {
-        classify::classify(status, headers, body, now)
+        classify::classify(status, headers, body, now, &quirks.codes)
     }
 
     fn headers(&self) -> &'static [(&'static str, HeaderValue)] {

@@ -1,5 +1,4 @@
-//! An error of the `openai_chat` family → its class. The evidence, in this order: codes in the body, the message,
-//! the status.
+//! An error of the `openai_chat` family, in any of its shapes → its class.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -7,21 +6,13 @@ use std::time::SystemTime;
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
-use crate::dialect::codes::{class_of_code, class_of_message};
-use crate::dialect::common::{Rejection, class_of_status, parse_json, says_context_length};
+use crate::dialect::common::{Rejection, parse_json};
+use crate::dialect::evidence::{Codes, Evidence};
 use crate::types::{Failure, FailureClass};
 
 /// What an error body says, whichever of the family's shapes it has.
 #[derive(Debug, Default)]
-struct Said<'a> {
-    /// Codes and types, the most telling first.
-    codes: Vec<Cow<'a, str>>,
-    message: &'a str,
-    /// An HTTP status inside the body, for errors that come in a 200.
-    status: Option<u16>,
-    /// OpenRouter lists why its moderation refused the prompt.
-    moderated: bool,
-}
+struct Said<'a>(Evidence<'a>);
 
 impl<'a> Said<'a> {
     /// None when the body is not an error in any shape.
@@ -31,10 +22,7 @@ impl<'a> Said<'a> {
         match body.get("error") {
             Some(error @ Value::Object(_)) => Some(Self::of_object(error)),
             // xAI: the text in `error`, a sentence in `code`.
-            Some(Value::String(message)) => Some(Self {
-                message,
-                ..Self::of_object(body)
-            }),
+            Some(Value::String(message)) => Some(Self::of_object(body).saying(message)),
             _ if body.get("choices").is_some_and(|choices| !choices.is_null()) => None,
             _ => Self::of_flat(body),
         }
@@ -43,7 +31,7 @@ impl<'a> Said<'a> {
     /// Mistral, gateways, and old vLLM: no `error` around it. FastAPI: `detail`.
     fn of_flat(body: &'a Value) -> Option<Self> {
         let said = Self::of_object(body);
-        if !said.message.is_empty() {
+        if !said.0.message.is_empty() {
             return Some(said);
         }
         let message = match body.get("detail")? {
@@ -52,14 +40,22 @@ impl<'a> Said<'a> {
             Value::Object(_) => return Self::of_flat(body.get("detail")?),
             _ => return None,
         };
-        Some(Self { message, ..said })
+        Some(said.saying(message))
+    }
+
+    fn of_text(message: &'a str) -> Self {
+        Self::default().saying(message)
+    }
+
+    const fn saying(mut self, message: &'a str) -> Self {
+        self.0.message = message;
+        self
     }
 
     fn of_object(error: &'a Value) -> Self {
-        let mut said = Self {
+        let mut said = Evidence {
             message: error.get("message").and_then(Value::as_str).unwrap_or_default(),
-            moderated: error.pointer("/metadata/reasons").is_some(),
-            ..Self::default()
+            ..Evidence::default()
         };
         for pointer in [
             "/metadata/error_type",
@@ -82,78 +78,37 @@ impl<'a> Said<'a> {
                 _ => {}
             }
         }
-        said
-    }
-
-    /// The class, from the body and the HTTP status (None for an error inside a 200).
-    fn class(&self, http: Option<u16>) -> FailureClass {
-        let status = http.or(self.status);
-        // `api_error` and its like beside a 4xx are a vendor's word for any error.
-        let refused = status.is_some_and(|status| status < 500);
-        let mut classes = self.codes.iter().filter_map(|code| class_of_code(code));
-        if let Some(class) = classes.find(|class| !(refused && *class == FailureClass::Server)) {
-            return class;
+        // OpenRouter lists why its moderation refused the prompt.
+        if error.pointer("/metadata/reasons").is_some() {
+            said.codes.push(Cow::Borrowed("moderation"));
         }
-        // A rate limit speaks of tokens too, so there a message is no evidence of a full window.
-        if !matches!(status, Some(401 | 402 | 429)) && says_context_length(self.message) {
-            return FailureClass::ContextLength;
-        }
-        if let Some(class) = class_of_message(self.message) {
-            return class;
-        }
-        if self.moderated {
-            return FailureClass::ContentFiltered;
-        }
-        match status {
-            // Fireworks: the account is suspended for unpaid bills.
-            Some(412) => FailureClass::QuotaExhausted,
-            Some(status) => class_of_status(status),
-            // In a 200, these words are all there is.
-            None if self.codes.iter().any(|code| {
-                code.to_ascii_lowercase().starts_with("invalid_request") || code == "BadRequestError"
-            }) =>
-            {
-                FailureClass::InvalidRequest
-            }
-            None => FailureClass::Malformed,
-        }
-    }
-
-    fn code(&self) -> Option<String> {
-        // The vendor's own `code` where it says more than a word for 400 does.
-        let telling = self.codes.iter().find(|code| class_of_code(code).is_some());
-        telling
-            .or(self.codes.first())
-            .map(|code| code.clone().into_owned())
-            .or_else(|| self.status.map(|status| status.to_string()))
+        Self(said)
     }
 }
 
 /// The class of a reply with an error status.
-pub(super) fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now: SystemTime) -> Failure {
+pub(super) fn classify(
+    status: StatusCode,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+    codes: &Codes,
+) -> Failure {
     let json = parse_json(body);
     let said = json.as_ref().and_then(Said::read);
     let text = said.is_none().then(|| plain_text(body)).flatten();
-    let said = said.unwrap_or_else(|| Said {
-        message: text.unwrap_or_default(),
-        ..Said::default()
-    });
+    let Said(mut said) = said.unwrap_or_else(|| Said::of_text(text.unwrap_or_default()));
+    let code = said.code();
+    said.status = Some(status.as_u16());
     // A redirect is never followed, whatever its body says.
     let class = if status.is_client_error() || status.is_server_error() {
-        said.class(Some(status.as_u16()))
+        said.class(codes)
     } else {
         FailureClass::Malformed
     };
-    let class = match class {
-        // Qwen's word for "tokens per minute", which clears by waiting; everywhere else it means the money is gone.
-        FailureClass::QuotaExhausted if is_dashscope(headers) && status == StatusCode::TOO_MANY_REQUESTS => {
-            FailureClass::RateLimited
-        }
-        class => class,
-    };
     let mut failure = Rejection {
         class,
-        code: said.code(),
+        code,
         message: Some(said.message),
         body: json.as_ref(),
     }
@@ -165,12 +120,6 @@ pub(super) fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now
     failure
 }
 
-fn is_dashscope(headers: &HeaderMap) -> bool {
-    headers
-        .keys()
-        .any(|name| name.as_str().starts_with("x-dashscope"))
-}
-
 /// The body as a message, when it is a short text and not a page.
 fn plain_text(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok()?.trim();
@@ -178,32 +127,30 @@ fn plain_text(body: &[u8]) -> Option<&str> {
 }
 
 /// The class of an `error` inside a 200: a reply's or a chunk's.
-pub(super) fn in_band(error: &Value) -> Failure {
+pub(super) fn in_band(error: &Value, codes: &Codes) -> Failure {
     let said = match error {
-        Value::String(message) => Said {
-            message,
-            ..Said::default()
-        },
+        Value::String(message) => Said::of_text(message),
         error => Said::of_object(error),
     };
-    said.into_in_band()
+    said.into_in_band(codes)
 }
 
 /// The class of a whole body, or event, that is an error in any of the family's shapes.
-pub(super) fn in_band_body(body: &Value) -> Option<Failure> {
-    Said::read(body).map(Said::into_in_band)
+pub(super) fn in_band_body(body: &Value, codes: &Codes) -> Option<Failure> {
+    Some(Said::read(body)?.into_in_band(codes))
 }
 
 impl Said<'_> {
-    fn into_in_band(self) -> Failure {
+    fn into_in_band(self, codes: &Codes) -> Failure {
+        let Self(said) = self;
         let mut failure = Rejection {
-            class: self.class(None),
-            code: self.code(),
-            message: Some(self.message),
+            class: said.class(codes),
+            code: said.code(),
+            message: Some(said.message),
             body: None,
         }
         .in_band();
-        failure.status = self.status;
+        failure.status = said.status;
         failure
     }
 }
@@ -215,6 +162,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::dialect::evidence::NO_CODES;
 
     fn at(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Failure {
         let headers = headers
@@ -227,7 +175,13 @@ mod tests {
             })
             .collect();
         let status = StatusCode::from_u16(status).unwrap();
-        classify(status, &headers, body.as_bytes(), SystemTime::UNIX_EPOCH)
+        classify(
+            status,
+            &headers,
+            body.as_bytes(),
+            SystemTime::UNIX_EPOCH,
+            &NO_CODES,
+        )
     }
 
     #[test]
@@ -340,12 +294,6 @@ mod tests {
             // Groq.
             (400, error(json!("tool_use_failed"), "x"), C::Malformed),
             (498, json!({"error": {"message": "x"}}), C::Overloaded),
-            // Fireworks.
-            (
-                412,
-                json!({"error": {"object": "error", "type": "x", "message": "suspended"}}),
-                C::QuotaExhausted,
-            ),
             // vLLM.
             (
                 400,
@@ -405,7 +353,7 @@ mod tests {
             ),
             (json!({"type": "what", "message": "x"}), FailureClass::Malformed),
         ] {
-            assert_eq!(in_band(&error).class, class, "{error}");
+            assert_eq!(in_band(&error, &NO_CODES).class, class, "{error}");
         }
     }
 
@@ -443,11 +391,27 @@ mod tests {
     }
 
     #[test]
-    fn qwen_means_tokens_per_minute() {
-        let body = r#"{"error": {"code": "insufficient_quota", "message": "x"}}"#;
-        let headers: &[_] = &[("x-dashscope-call-gateway", "true")];
-        assert_eq!(at(429, headers, body).class, FailureClass::RateLimited);
+    fn codes_mean_what_the_provider_means_by_them() {
+        let quota = r#"{"error": {"code": "insufficient_quota", "message": "x"}}"#;
         let arrears = r#"{"error": {"code": "Arrearage", "message": "x"}}"#;
-        assert_eq!(at(400, headers, arrears).class, FailureClass::QuotaExhausted);
+        let suspended = r#"{"error": {"object": "error", "type": "x", "message": "suspended"}}"#;
+        for (provider, status, body, class) in [
+            ("qwen", 429, quota, FailureClass::RateLimited),
+            ("openai", 429, quota, FailureClass::QuotaExhausted),
+            ("qwen", 400, arrears, FailureClass::QuotaExhausted),
+            ("fireworks", 412, suspended, FailureClass::QuotaExhausted),
+            ("openai", 412, suspended, FailureClass::InvalidRequest),
+        ] {
+            let codes = &crate::catalog::provider(provider).unwrap().quirks.codes;
+            let status = StatusCode::from_u16(status).unwrap();
+            let failure = classify(
+                status,
+                &HeaderMap::new(),
+                body.as_bytes(),
+                SystemTime::UNIX_EPOCH,
+                codes,
+            );
+            assert_eq!(failure.class, class, "{provider} {body}");
+        }
     }
 }

@@ -3,6 +3,7 @@
 use super::classify::{in_band, in_band_body};
 use super::wire::{Envelope, finish_reason, is_complete, settle};
 use crate::dialect::common::parse_json;
+use crate::dialect::evidence::NO_CODES;
 use crate::types::{Completion, Failure, FailureClass, FinishReason, Phase, ToolCall};
 
 pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
@@ -11,17 +12,17 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
         Err(error) => return Err(unreadable(body, &error)),
     };
     if let Some(error) = &reply.error {
-        return Err(in_band(error));
+        return Err(in_band(error, &NO_CODES));
     }
     let usage = reply.usage().unwrap_or_default();
     let (id, model) = (reply.id.take(), reply.model.take());
     let Some(mut choice) = reply.into_choice() else {
         return Err(parse_json(body)
-            .and_then(|body| in_band_body(&body))
+            .and_then(|body| in_band_body(&body, &NO_CODES))
             .unwrap_or_else(|| Failure::malformed("the reply has no `choices`")));
     };
     if let Some(error) = &choice.error {
-        return Err(in_band(error));
+        return Err(in_band(error, &NO_CODES));
     }
     let mut said = choice.take_said();
     let mut done = Completion {
@@ -92,7 +93,7 @@ fn unreadable(body: &[u8], error: &serde_json::Error) -> Failure {
     }
     // An error body need not fit the shape of a reply.
     parse_json(body)
-        .and_then(|body| in_band_body(&body))
+        .and_then(|body| in_band_body(&body, &NO_CODES))
         .unwrap_or_else(|| Failure::malformed(format!("the reply is not a chat completion: {error}")))
 }
 

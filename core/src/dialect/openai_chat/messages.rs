@@ -59,10 +59,11 @@ impl Serialize for WireMessage<'_> {
             map.serialize_entry("refusal", refusal)?;
         }
         let back = self.fitted.reasoning_back;
-        if back == ReasoningBack::Content && message.role == Role::Assistant {
-            if let Some(text) = reasoning_of(message) {
-                map.serialize_entry("reasoning_content", &text)?;
-            }
+        if back == ReasoningBack::Content
+            && message.role == Role::Assistant
+            && let Some(text) = reasoning_of(message)
+        {
+            map.serialize_entry("reasoning_content", &text)?;
         }
         for (field, value) in &message.extra {
             if back == ReasoningBack::AsWritten || !REASONING.contains(&field.as_str()) {

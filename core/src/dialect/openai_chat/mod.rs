@@ -43,8 +43,8 @@ impl Dialect for OpenaiChat {
         decode::decode(body)
     }
 
-    fn events(&self, _: &Quirks) -> Box<dyn EventDecoder> {
-        Box::<stream::Events>::default()
+    fn events(&self, quirks: &Quirks) -> Box<dyn EventDecoder> {
+        Box::new(stream::Events::new(quirks))
     }
 
     fn classify(
@@ -53,9 +53,9 @@ impl Dialect for OpenaiChat {
         headers: &HeaderMap,
         body: &[u8],
         now: SystemTime,
-        _: &Quirks,
+        quirks: &Quirks,
     ) -> Failure {
-        classify::classify(status, headers, body, now)
+        classify::classify(status, headers, body, now, &quirks.codes)
     }
 
     fn auth(&self) -> (&'static str, &'static str) {

@@ -3,8 +3,10 @@
 use super::classify::{in_band, in_band_body};
 use super::decode::{gave_up, made_id};
 use super::wire::{CallPiece, Choice, Envelope, finish_reason, is_complete, settle};
+use crate::catalog::Quirks;
+use crate::dialect::evidence::Codes;
 use crate::dialect::{EventDecoder, SseEvent};
-use crate::types::{Delta, Failure};
+use crate::types::{Delta, Failure, FinishReason};
 
 /// Most tool calls of one reply.
 const MAX_CALLS: usize = 1024;
@@ -21,6 +23,10 @@ pub(super) struct Events {
     ended: bool,
     /// `[DONE]` came.
     done: bool,
+    /// `[DONE]` is the end, whether a finish reason came or not.
+    done_is_end: bool,
+    /// What codes mean at the provider.
+    codes: Codes,
 }
 
 /// A call as far as it has come.
@@ -49,6 +55,9 @@ impl EventDecoder for Events {
         }
         if data == "[DONE]" {
             self.done = true;
+            if !self.ended && self.done_is_end {
+                self.end(FinishReason::Stop, None, out);
+            }
             // A proxy adds it to a stream that was cut, too.
             return if self.ended {
                 Ok(())
@@ -57,17 +66,17 @@ impl EventDecoder for Events {
             };
         }
         let mut chunk: Envelope = serde_json::from_str(data).map_err(|error| {
-            error_event(data).unwrap_or_else(|| {
+            self.error_event(data).unwrap_or_else(|| {
                 Failure::malformed(format!("a chunk of the stream is not readable: {error}"))
             })
         })?;
         if let Some(error) = &chunk.error {
-            return Err(in_band(error));
+            return Err(in_band(error, &self.codes));
         }
         // An error in another shape has no `choices`. Chunks of counts have none either at some vendors.
         let named = event.name.as_deref() == Some("error");
         if named || (chunk.choices.is_none() && chunk.usage.is_none()) {
-            let failure = error_event(data);
+            let failure = self.error_event(data);
             if named || failure.is_some() {
                 return Err(failure.unwrap_or_else(|| {
                     Failure::malformed("the stream has an error event that says nothing")
@@ -93,11 +102,28 @@ impl EventDecoder for Events {
     }
 }
 
-fn error_event(data: &str) -> Option<Failure> {
-    in_band_body(&serde_json::from_str(data).ok()?)
-}
-
 impl Events {
+    /// For a stream of a provider with `quirks`.
+    pub(super) fn new(quirks: &Quirks) -> Self {
+        Self {
+            done_is_end: quirks.done_is_end,
+            codes: quirks.codes.clone(),
+            ..Self::default()
+        }
+    }
+
+    fn error_event(&self, data: &str) -> Option<Failure> {
+        in_band_body(&serde_json::from_str(data).ok()?, &self.codes)
+    }
+
+    fn end(&mut self, reason: FinishReason, raw: Option<String>, out: &mut Vec<Delta>) {
+        self.ended = true;
+        out.push(Delta::Finish {
+            reason: settle(reason, self.calls.iter().any(Call::is_complete), self.refused),
+            raw,
+        });
+    }
+
     /// Azure's first chunk has an empty id and model, and routers name the model late.
     fn meta(&mut self, chunk: &mut Envelope, out: &mut Vec<Delta>) {
         let changed = |old: &mut Option<String>, new: Option<String>| {
@@ -114,7 +140,7 @@ impl Events {
 
     fn choice(&mut self, mut choice: Choice, out: &mut Vec<Delta>) -> Result<(), Failure> {
         if let Some(error) = &choice.error {
-            return Err(in_band(error));
+            return Err(in_band(error, &self.codes));
         }
         let mut said = choice.take_said();
         out.extend(said.take_reasoning().map(Delta::Reasoning));
@@ -128,11 +154,7 @@ impl Events {
         }
         if let Some(raw) = choice.finish_reason.take() {
             let reason = finish_reason(&raw).ok_or_else(|| gave_up(Some(&raw)))?;
-            self.ended = true;
-            out.push(Delta::Finish {
-                reason: settle(reason, self.calls.iter().any(Call::is_complete), self.refused),
-                raw: Some(raw),
-            });
+            self.end(reason, Some(raw), out);
         }
         Ok(())
     }
@@ -213,10 +235,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::catalog::Quirks;
     use crate::dialect::StreamDecoder;
     use crate::dialect::openai_chat::OPENAI_CHAT;
-    use crate::types::{Accumulator, Completion, FailureClass, FinishReason, ToolCall};
+    use crate::types::{Accumulator, Completion, FailureClass, ToolCall};
 
     fn chunk(delta: &Value) -> String {
         format!("data: {}\n\n", json!({"choices": [{"index": 0, "delta": delta}]}))
@@ -230,7 +251,11 @@ mod tests {
     }
 
     fn run(text: &str) -> (Completion, Result<(), Failure>) {
-        let mut decoder = StreamDecoder::new(&OPENAI_CHAT, &Quirks::default());
+        run_at(text, &Quirks::default())
+    }
+
+    fn run_at(text: &str, quirks: &Quirks) -> (Completion, Result<(), Failure>) {
+        let mut decoder = StreamDecoder::new(&OPENAI_CHAT, quirks);
         let mut deltas = Vec::new();
         let result = decoder
             .push(text.as_bytes(), &mut deltas)
@@ -315,6 +340,44 @@ mod tests {
             ("a", Some(FinishReason::Stop))
         );
         result.unwrap();
+    }
+
+    #[test]
+    fn done_is_the_end_where_the_vendor_means_it() {
+        let quirks = Quirks {
+            done_is_end: true,
+            ..Quirks::default()
+        };
+        let a = chunk(&json!({"content": "a"}));
+        let call = chunk(&json!({"tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]}));
+        let done = "data: [DONE]\n\n";
+        for (text, reason) in [
+            (format!("{a}{done}"), Some(FinishReason::Stop)),
+            (format!("{call}{done}"), Some(FinishReason::ToolCalls)),
+            (
+                format!("{a}{}{done}", finish("length")),
+                Some(FinishReason::Length),
+            ),
+            (a, None),
+        ] {
+            let (completion, ended) = run_at(&text, &quirks);
+            assert_eq!(
+                (completion.finish_reason, ended.is_ok()),
+                (reason, reason.is_some()),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn codes_in_a_stream_mean_what_the_provider_means() {
+        let quirks = crate::catalog::provider("qwen").unwrap().quirks.clone();
+        let error = "data: {\"error\": {\"code\": \"insufficient_quota\", \"message\": \"x\"}}\n\n";
+        assert_eq!(
+            run_at(error, &quirks).1.unwrap_err().class,
+            FailureClass::RateLimited
+        );
+        assert_eq!(run(error).1.unwrap_err().class, FailureClass::QuotaExhausted);
     }
 
     #[test]
