@@ -88,7 +88,8 @@ pub(crate) fn next_call(calls: &mut u32) -> Result<u32, Failure> {
 /// An id for a call to which the vendor gives none. `reply` tells this reply's calls from those of the same
 /// conversation's other replies, whose ids other vendors want to be different.
 pub(crate) fn made_call_id(reply: Option<&str>, index: u32) -> String {
-    const LONGEST: usize = 40;
+    // OpenAI takes ids of 40 letters at most.
+    const LONGEST: usize = 28;
     let reply: String = reply
         .unwrap_or_default()
         .chars()
@@ -199,6 +200,21 @@ impl Rejection<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn made_ids_suit_every_vendor() {
+        let moment = "2026-05-24T20:01:31.123456789+02:00";
+        for (reply, id) in [
+            (None, "call_1023".to_owned()),
+            (Some("::"), "call_1023".to_owned()),
+            (Some("r.1"), "call_r1_1023".to_owned()),
+            (Some(moment), "call_2026-05-24T20013112345678902_1023".to_owned()),
+        ] {
+            let made = made_call_id(reply, MAX_CALLS - 1);
+            assert_eq!(made, id);
+            assert!(made.len() <= 40, "{made}");
+        }
+    }
 
     #[test]
     fn a_firewalls_page_is_no_word_on_the_key() {
