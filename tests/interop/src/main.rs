@@ -29,7 +29,10 @@ enum Ask {
     /// The reply in a Bedrock body.
     Reply { bytes: String },
     /// The body of a request to Bedrock.
-    Encode { model: String, request: ChatRequest },
+    Encode {
+        model: String,
+        request: Box<ChatRequest>,
+    },
 }
 
 #[derive(Deserialize)]
