@@ -22,6 +22,41 @@ pub fn split(data: &[u8]) -> Option<(&[u8], Vec<&[u8]>)> {
     Some((bytes, pieces))
 }
 
+/// Lays an input out as AWS event-stream frames with right checksums: behind the piece lengths of [`split`], each line is a
+/// payload, after the event's name and a space. A name that begins with `!` is an exception's.
+pub fn framed(data: &[u8]) -> Vec<u8> {
+    let Some((bytes, _)) = split(data) else {
+        return data.to_vec();
+    };
+    let mut out = data[..data.len() - bytes.len()].to_vec();
+    for line in bytes.split(|&byte| byte == b'\n') {
+        let space = line.iter().position(|&byte| byte == b' ').unwrap_or(line.len());
+        let (name, payload) = line.split_at(space.min(60));
+        let headers = match name.strip_prefix(b"!") {
+            Some(name) => [header(":message-type", b"exception"), header(":exception-type", name)],
+            None => [header(":message-type", b"event"), header(":event-type", name)],
+        };
+        out.extend(frame(&headers.concat(), payload));
+    }
+    out
+}
+
+fn header(name: &str, value: &[u8]) -> Vec<u8> {
+    let length = (value.len() as u16).to_be_bytes();
+    [&[name.len() as u8], name.as_bytes(), &[7], &length, value].concat()
+}
+
+fn frame(headers: &[u8], payload: &[u8]) -> Vec<u8> {
+    let length = 16 + headers.len() + payload.len();
+    let mut out = [(length as u32).to_be_bytes(), (headers.len() as u32).to_be_bytes()].concat();
+    out.extend(crc32fast::hash(&out).to_be_bytes());
+    out.extend_from_slice(headers);
+    out.extend_from_slice(payload);
+    let checksum = crc32fast::hash(&out).to_be_bytes();
+    out.extend(checksum);
+    out
+}
+
 /// Checks that a dialect's decoder gives the same for every split of a stream, never panics, and keeps its promises
 /// on what it gives.
 pub fn check_stream(id: DialectId, data: &[u8]) {

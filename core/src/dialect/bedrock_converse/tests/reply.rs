@@ -1,6 +1,7 @@
 use std::time::SystemTime;
 
 use http::StatusCode;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::BEDROCK_CONVERSE;
@@ -474,4 +475,55 @@ fn classifies() {
         &quirks,
     );
     assert_eq!(renamed.class, C::QuotaExhausted);
+}
+
+/// Events in any order, and what no server should send.
+fn any_event() -> impl Strategy<Value = Vec<u8>> {
+    let index = 0u32..3;
+    let delta = prop::sample::select(vec![
+        json!({"text": "a"}),
+        json!({"toolUse": {"input": "{"}}),
+        json!({"reasoningContent": {"text": "h", "signature": "s"}}),
+        json!({"reasoningContent": {"redactedContent": "!"}}),
+        json!({"toolUse": 1}),
+        json!({"text": null}),
+        json!([]),
+    ]);
+    let begin = prop::sample::select(vec![
+        json!({"toolUse": {"toolUseId": "t", "name": "f"}}),
+        json!({"toolUse": {"type": "server_tool_use"}}),
+        json!({"image": {}}),
+        Value::Null,
+    ]);
+    prop_oneof![
+        4 => (index.clone(), delta).prop_map(|(index, delta)| piece(index, delta)),
+        2 => (index.clone(), begin).prop_map(|(index, begin)| start(index, begin)),
+        1 => index.prop_map(close),
+        1 => prop::sample::select(vec!["end_turn", "?"]).prop_map(stop),
+        1 => Just(metadata()),
+        1 => Just(event("event", "metadata", &json!({"usage": {"inputTokens": -1, "cacheDetails": 1}}))),
+        1 => Just(event("event", "contentBlockDelta", &json!([{"contentBlockIndex": "0"}]))),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn any_events_in_any_split_come_to_the_same(
+        events in prop::collection::vec(any_event(), 0..12),
+        split in 1usize..200,
+    ) {
+        let bytes = events.concat();
+        let whole = stream(&[&bytes]);
+        let pieces: Vec<&[u8]> = bytes.chunks(split).collect();
+        prop_assert_eq!(&stream(&pieces), &whole);
+        let mut calls = 0;
+        for delta in &whole.0 {
+            if let Delta::ToolCall { index, name, .. } = delta {
+                prop_assert!(*index < calls || (*index == calls && name.is_some()));
+                calls = calls.max(index + 1);
+            }
+        }
+        let stopped = whole.0.iter().any(|delta| matches!(delta, Delta::Finish { .. }));
+        prop_assert_eq!(whole.1.is_ok(), stopped);
+    }
 }
