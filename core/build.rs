@@ -20,12 +20,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     files.sort();
     let mut table = format!("static VENDORS: [Vendor; {}] = [\n", files.len());
     for path in files {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let mut packed = DeflateEncoder::new(Vec::new(), Compression::best());
         packed.write_all(&fs::read(&path)?)?;
         let packed_path = Path::new(&out).join(format!("{name}.deflate"));
         fs::write(&packed_path, packed.finish()?)?;
-        writeln!(table, "    Vendor::new({name:?}, include_bytes!({packed_path:?})),")?;
+        writeln!(
+            table,
+            "    Vendor::new({name:?}, include_bytes!({packed_path:?})),"
+        )?;
     }
     table.push_str("];\n");
     fs::write(Path::new(&out).join("vendors.rs"), table)?;

@@ -50,7 +50,11 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
     for route in config.routes.values() {
         writeln!(out, "route {}", route.name)?;
         for target in &route.targets {
-            let known = config.catalog.facts.model(&target.provider, &target.model).is_some();
+            let known = config
+                .catalog
+                .facts
+                .model(&target.provider, &target.model)
+                .is_some();
             let note = if known {
                 ""
             } else {

@@ -32,7 +32,12 @@ pub(crate) fn run(args: Args) -> io::Result<bool> {
     };
     let filter = args.filter.unwrap_or_default().to_lowercase();
     let mut models = catalog.models();
-    models.retain(|model| fits(&filter, &format!("{}/{}", model.provider, model.id).to_lowercase()));
+    models.retain(|model| {
+        fits(
+            &filter,
+            &format!("{}/{}", model.provider, model.id).to_lowercase(),
+        )
+    });
     let mut out = io::stdout().lock();
     if args.json {
         serde_json::to_writer_pretty(&mut out, &models)?;
@@ -56,13 +61,22 @@ pub(crate) fn run(args: Args) -> io::Result<bool> {
         writeln!(out, "{line}")?;
     }
     let marks = [
-        (models.iter().any(|model| !model.tiers.is_empty()), "+ long prompts cost more"),
         (
-            models.iter().any(|model| disputed(model, "input") || disputed(model, "output")),
+            models.iter().any(|model| !model.tiers.is_empty()),
+            "+ long prompts cost more",
+        ),
+        (
+            models
+                .iter()
+                .any(|model| disputed(model, "input") || disputed(model, "output")),
             "? the sources differ",
         ),
     ];
-    let marks: Vec<&str> = marks.into_iter().filter(|(any, _)| *any).map(|(_, mark)| mark).collect();
+    let marks: Vec<&str> = marks
+        .into_iter()
+        .filter(|(any, _)| *any)
+        .map(|(_, mark)| mark)
+        .collect();
     let count = models.len();
     writeln!(
         out,
@@ -80,14 +94,15 @@ fn fits(filter: &str, name: &str) -> bool {
     let Some(last) = parts.next_back() else {
         return name.contains(filter);
     };
-    let inner = name
-        .strip_prefix(first)
-        .and_then(|rest| rest.strip_suffix(last));
+    let inner = name.strip_prefix(first).and_then(|rest| rest.strip_suffix(last));
     let Some(mut rest) = inner else {
         return false;
     };
     for part in parts {
-        match rest.find(part).and_then(|at| rest.get(at.saturating_add(part.len())..)) {
+        match rest
+            .find(part)
+            .and_then(|at| rest.get(at.saturating_add(part.len())..))
+        {
             Some(after) => rest = after,
             None => return false,
         }

@@ -38,7 +38,11 @@ impl Vendor {
         let models: BTreeMap<String, Model> = serde_json::from_str(&text)?;
         let named = models.into_iter().map(|(id, model)| {
             let provider = self.name.to_owned();
-            Arc::new(Model { provider, id, ..model })
+            Arc::new(Model {
+                provider,
+                id,
+                ..model
+            })
         });
         Ok(named.collect())
     }
@@ -71,7 +75,13 @@ pub(super) fn forms(id: &str) -> Vec<&str> {
     let mut forms = Vec::new();
     for form in [id, bare] {
         let unpinned = form.split_once('@').map(|(stem, _)| stem);
-        let readings = [Some(form), undated(form), unpinned, unprofiled(form), fine_tuned(form)];
+        let readings = [
+            Some(form),
+            undated(form),
+            unpinned,
+            unprofiled(form),
+            fine_tuned(form),
+        ];
         for reading in readings.into_iter().flatten() {
             if !reading.is_empty() && !forms.contains(&reading) {
                 forms.push(reading);

@@ -120,7 +120,8 @@ fn parse_providers(text: &str) -> Result<Vec<Provider>, toml::de::Error> {
 }
 
 // The data is part of the build and a test parses it, so the default is never seen; without it a slip would be a panic.
-static PROVIDERS: LazyLock<Vec<Provider>> = LazyLock::new(|| parse_providers(PROVIDERS_TOML).unwrap_or_default());
+static PROVIDERS: LazyLock<Vec<Provider>> =
+    LazyLock::new(|| parse_providers(PROVIDERS_TOML).unwrap_or_default());
 
 #[cfg(test)]
 mod tests;

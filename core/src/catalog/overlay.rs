@@ -87,12 +87,15 @@ pub(super) fn parse(text: &str) -> Result<Overlay, BadCatalog> {
     let root = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| whole(format!("not JSON: {error}")))?
     } else {
-        let table: toml::Table =
-            toml::from_str(text).map_err(|error| whole(format!("not TOML: {}", error.to_string().trim_end())))?;
+        let table: toml::Table = toml::from_str(text)
+            .map_err(|error| whole(format!("not TOML: {}", error.to_string().trim_end())))?;
         from_toml(toml::Value::Table(table))
     };
     let Value::Object(providers) = root else {
-        return Err(whole(format!("expected a table of providers, found {}", kind(&root))));
+        return Err(whole(format!(
+            "expected a table of providers, found {}",
+            kind(&root)
+        )));
     };
     let mut overlay = Overlay::new();
     let mut misfits = Vec::new();
@@ -201,7 +204,9 @@ pub(super) fn merged(
         model.source.push(Source::Overlay);
     }
     // What the overlay says is no longer what the sources differ on.
-    model.disputed.retain(|field| !layers.iter().any(|fields| fields.contains_key(field)));
+    model
+        .disputed
+        .retain(|field| !layers.iter().any(|fields| fields.contains_key(field)));
     Ok(model)
 }
 
@@ -256,7 +261,8 @@ pub(super) fn unsound(model: &Model) -> Vec<(String, String)> {
         if let Some(price) = price
             && !(0.0..=MOST_DOLLARS).contains(&price)
         {
-            let message = format!("expected dollars for a million tokens, 0 to {MOST_DOLLARS}, found {price}");
+            let message =
+                format!("expected dollars for a million tokens, 0 to {MOST_DOLLARS}, found {price}");
             wrong.push((field, message));
         }
     };
@@ -306,7 +312,10 @@ pub(super) fn unsound(model: &Model) -> Vec<(String, String)> {
         let message = format!("expected no more than `context_window` ({window}), found {most}");
         wrong.push(("max_output".to_owned(), message));
     }
-    for (field, date, least) in [("knowledge", &model.knowledge, 4), ("retires", &model.retires, 10)] {
+    for (field, date, least) in [
+        ("knowledge", &model.knowledge, 4),
+        ("retires", &model.retires, 10),
+    ] {
         if let Some(date) = date
             && !is_date(date, least)
         {

@@ -17,16 +17,29 @@ fn embedded_data_is_sound() {
     let mut count = 0;
     for vendor in embedded::vendors() {
         let models = vendor.unpack().unwrap();
-        assert!(models.is_sorted_by(|one, two| one.id < two.id), "{}", vendor.name());
+        assert!(
+            models.is_sorted_by(|one, two| one.id < two.id),
+            "{}",
+            vendor.name()
+        );
         for model in models {
             let name = format!("{}/{}", model.provider, model.id);
             assert_eq!(overlay::unsound(&model), Vec::new(), "{name}");
             assert!(!model.source.is_empty(), "{name}");
-            assert!(model.efforts.is_empty() || model.reasoning != Reasoning::None, "{name}");
+            assert!(
+                model.efforts.is_empty() || model.reasoning != Reasoning::None,
+                "{name}"
+            );
             let input = model.input.unwrap_or(f64::MAX);
             // A few cents of difference, where a source rounds.
-            assert!(model.cache_read.is_none_or(|price| price <= input * 1.05), "{name}");
-            assert!(model.cache_write.is_none_or(|price| price >= input * 0.95), "{name}");
+            assert!(
+                model.cache_read.is_none_or(|price| price <= input * 1.05),
+                "{name}"
+            );
+            assert!(
+                model.cache_write.is_none_or(|price| price >= input * 0.95),
+                "{name}"
+            );
             assert!(model.batch_input.is_none_or(|price| price <= input), "{name}");
             count += 1;
         }
@@ -53,9 +66,15 @@ fn common_models_are_known_whole() {
         let (provider, id) = name.split_once('/').unwrap();
         let model = model(provider, id).expect(name);
         assert!(model.input.is_some() && model.output.is_some(), "{name}");
-        assert!(model.context_window.is_some_and(|window| window > 100_000), "{name}");
+        assert!(
+            model.context_window.is_some_and(|window| window > 100_000),
+            "{name}"
+        );
         assert!(model.max_output.is_some_and(|most| most >= 8192), "{name}");
-        assert!(model.sampling.is_some() && model.reasoning != Reasoning::Unknown, "{name}");
+        assert!(
+            model.sampling.is_some() && model.reasoning != Reasoning::Unknown,
+            "{name}"
+        );
         assert_eq!((model.vision, model.tools), (Some(true), Some(true)), "{name}");
     }
     for (name, dimensions) in [
@@ -67,7 +86,11 @@ fn common_models_are_known_whole() {
     ] {
         let (provider, id) = name.split_once('/').unwrap();
         let model = model(provider, id).expect(name);
-        assert_eq!((model.kind, model.dimensions), (Kind::Embedding, Some(dimensions)), "{name}");
+        assert_eq!(
+            (model.kind, model.dimensions),
+            (Kind::Embedding, Some(dimensions)),
+            "{name}"
+        );
     }
 }
 
@@ -78,10 +101,18 @@ fn ids_are_found_in_all_their_forms() {
         ("openai", "gpt-4o-mini-2024-07-18", Some("gpt-4o-mini")),
         ("openai", "gpt-4o-mini-20240718", Some("gpt-4o-mini")),
         ("openai", "gpt-4o-2024-05-13", Some("gpt-4o-2024-05-13")),
-        ("openai", "ft:gpt-4o-2024-08-06:us::AbC", Some("ft:gpt-4o-2024-08-06")),
+        (
+            "openai",
+            "ft:gpt-4o-2024-08-06:us::AbC",
+            Some("ft:gpt-4o-2024-08-06"),
+        ),
         ("anthropic", "claude-haiku-4-5-20251001", Some("claude-haiku-4-5")),
         ("gemini", "models/gemini-2.5-flash", Some("gemini-2.5-flash")),
-        ("vertex", "publishers/google/models/gemini-2.5-flash", Some("gemini-2.5-flash")),
+        (
+            "vertex",
+            "publishers/google/models/gemini-2.5-flash",
+            Some("gemini-2.5-flash"),
+        ),
         ("vertex", "claude-opus-4-8@default", Some("claude-opus-4-8")),
         (
             "bedrock",
@@ -156,7 +187,10 @@ fn usage_is_priced_by_part() {
         reported: true,
         ..Usage::default()
     };
-    let dear = Model { output: None, ..facts.clone() };
+    let dear = Model {
+        output: None,
+        ..facts.clone()
+    };
     for (facts, usage, expected) in [
         (
             &facts,
@@ -196,7 +230,10 @@ fn a_long_prompt_is_billed_whole_at_its_tier() {
         input: Some(1.0),
         output: Some(10.0),
         cache_read: Some(0.1),
-        tiers: vec![tier(200_000, Some(2.0), Some(20.0)), tier(500_000, Some(4.0), None)],
+        tiers: vec![
+            tier(200_000, Some(2.0), Some(20.0)),
+            tier(500_000, Some(4.0), None),
+        ],
         ..Model::default()
     };
     for (input_tokens, cached, expected) in [
@@ -241,22 +278,38 @@ fn layers_say_what_they_know_and_leave_the_rest() {
         )
         .unwrap();
     let app = file
-        .with(Layer::App, r#"{"openai": {"gpt-4o-mini": {"input": 2.5, "vision": null}}}"#)
+        .with(
+            Layer::App,
+            r#"{"openai": {"gpt-4o-mini": {"input": 2.5, "vision": null}}}"#,
+        )
         .unwrap();
     let (was, is, last) = (
         built.model("openai", "gpt-4o-mini").unwrap(),
         file.model("openai", "gpt-4o-mini-2024-07-18").unwrap(),
         app.model("openai", "gpt-4o-mini").unwrap(),
     );
-    assert_eq!((was.input, is.input, last.input), (Some(0.15), Some(1.0), Some(2.5)));
+    assert_eq!(
+        (was.input, is.input, last.input),
+        (Some(0.15), Some(1.0), Some(2.5))
+    );
     assert_eq!((is.output, is.max_output), (was.output, was.max_output));
     assert_eq!(is.retires.as_deref(), Some("2027-01-02"));
-    assert_eq!((was.vision, is.vision, last.vision), (Some(true), Some(true), None));
-    assert_eq!(last.retires.as_deref(), Some("2027-01-02"), "the file still has its say");
+    assert_eq!(
+        (was.vision, is.vision, last.vision),
+        (Some(true), Some(true), None)
+    );
+    assert_eq!(
+        last.retires.as_deref(),
+        Some("2027-01-02"),
+        "the file still has its say"
+    );
     assert!(is.source.contains(&Source::Overlay) && !was.source.contains(&Source::Overlay));
     let local = app.model("local", "qwen3:8b").unwrap();
     assert_eq!((local.context_window, local.input), (Some(32_768), None));
-    assert_eq!((local.provider.as_str(), local.id.as_str()), ("local", "qwen3:8b"));
+    assert_eq!(
+        (local.provider.as_str(), local.id.as_str()),
+        ("local", "qwen3:8b")
+    );
 
     // A layer stands in place of what it said before.
     let again = app.with(Layer::App, "{}").unwrap();
@@ -282,7 +335,9 @@ fn every_problem_of_a_layer_is_told_with_its_place() {
          `openai.gpt-5`: expected a table of fields, found a number\n  \
          `gemini`: expected a table of models, found a list"
     );
-    let text = text.replace(",\n            \"gpt-5\": 7", "").replace("[]", "{}");
+    let text = text
+        .replace(",\n            \"gpt-5\": 7", "")
+        .replace("[]", "{}");
     let bad = Catalog::default().with(Layer::App, &text).unwrap_err();
     assert_eq!(
         bad.to_string(),

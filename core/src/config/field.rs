@@ -103,7 +103,9 @@ fn seconds(text: &str) -> Option<f64> {
 /// The URL of a page that is fetched without a key; it may have a query.
 pub(super) fn page_url(node: &Node) -> Result<Url, Wrong> {
     let text = text(node)?;
-    let (page, query) = text.split_once('?').map_or((text, None), |(page, query)| (page, Some(query)));
+    let (page, query) = text
+        .split_once('?')
+        .map_or((text, None), |(page, query)| (page, Some(query)));
     let mut url = checked_url(page)?;
     url.set_query(query);
     Ok(url)

@@ -11,8 +11,8 @@ use super::problem::did_you_mean;
 use super::section::{At, Reader, Section, join};
 use super::tree::{Node, Value};
 use super::{
-    Backoff, CatalogSource, Config, ConfigError, KeySource, PooledKey, Problem, Provider, Route, Standby, Strategy, Target,
-    Timeouts,
+    Backoff, CatalogSource, Config, ConfigError, KeySource, PooledKey, Problem, Provider, Route, Standby,
+    Strategy, Target, Timeouts,
 };
 use crate::catalog;
 use crate::types::{DialectId, FailureClass, Rates};

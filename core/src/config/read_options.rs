@@ -238,7 +238,8 @@ impl Reader<'_> {
             && let Some(path) = self.take(&at, field::text(at.node))
         {
             let path = self.base.join(path);
-            let text = std::fs::read_to_string(&path).map_err(|error| vec![format!("cannot be read: {error}")]);
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| vec![format!("cannot be read: {error}")]);
             let read = text.and_then(|text| {
                 let wrong = |bad: BadCatalog| bad.misfits.iter().map(ToString::to_string).collect();
                 source.facts.with(Layer::File, &text).map_err(wrong)

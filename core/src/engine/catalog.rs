@@ -148,7 +148,11 @@ async fn fetch_often(client: Weak<World>, url: Url) {
             return;
         };
         // While it fetches and waits, nothing here keeps the client alive.
-        let fetched = if paused { None } else { Some(fetch(transport, &url).await) };
+        let fetched = if paused {
+            None
+        } else {
+            Some(fetch(transport, &url).await)
+        };
         let Some(world) = client.upgrade() else {
             return;
         };
@@ -168,7 +172,10 @@ async fn fetch_often(client: Weak<World>, url: Url) {
 
 async fn fetch(transport: Arc<dyn Transport>, url: &Url) -> Result<String, String> {
     let mut headers = HeaderMap::new();
-    headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/toml"));
+    headers.insert(
+        ACCEPT,
+        HeaderValue::from_static("application/json, application/toml"),
+    );
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let exchange = async {
         let sent = transport.send(HttpRequest {

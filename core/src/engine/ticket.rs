@@ -170,7 +170,9 @@ impl Ticket {
 
     fn close(&mut self, fate: Fate<'_>, ended: Ended<'_>) -> Closed {
         let notes = std::mem::take(&mut self.notes);
-        let bill = self.quote.bill(self.facts.as_deref(), fate, &notes.usage, notes.seen);
+        let bill = self
+            .quote
+            .bill(self.facts.as_deref(), fate, &notes.usage, notes.seen);
         if let Some(permit) = self.permit.take() {
             let now = self.world.clock.now();
             self.world
