@@ -11,7 +11,6 @@ import fnmatch
 import json
 import re
 import sys
-from pathlib import Path
 
 import tomllib
 from catalog_sources import GENAI, LITELLM, MODELS_DEV, PRICES, ROOT, Genai, Litellm, ModelsDev, tidy
@@ -361,12 +360,14 @@ def dropped_copies(models):
         found = DATED.match(model)
         if found and found[1] in models:
             inherit(facts, models[found[1]])
+            if all(facts.get(name) == models[found[1]].get(name) for name in (*PRICES, "context_window", "max_output")):
+                inherit(models[found[1]], facts)
     return {model: facts for model, facts in models.items() if not copy(model, facts)}
 
 
-def inherit(facts, undated):
-    """A dated id has what is said of the undated one and not of it, prices and what makes it another model aside."""
-    silent = {name: value for name, value in undated.items() if name not in facts and name not in PRICED}
+def inherit(facts, other):
+    """What is said of another id of a model and not of this one, prices and what makes it another model aside."""
+    silent = {name: value for name, value in other.items() if name not in facts and name not in PRICED}
     for name in FIELDS:
         if name in silent:
             facts[name] = silent[name]
