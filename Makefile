@@ -32,7 +32,7 @@ test-rust: ## Rust tests, fixtures and scenarios included
 
 test-python: venv extension ## Python tests
 	$(call say,Python: package$(,) binding and scenario tests)
-	@$(BIN)/python -m pytest -q python/tests
+	@$(BIN)/python -m pytest -q python/tests scripts/tests
 
 matrix: ## Scenario × language × mode; an empty cell fails
 	$(call say,scenario matrix)

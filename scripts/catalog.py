@@ -11,7 +11,6 @@ import fnmatch
 import json
 import re
 import sys
-from pathlib import Path
 
 import tomllib
 from catalog_sources import GENAI, LITELLM, MODELS_DEV, PRICES, ROOT, Genai, Litellm, ModelsDev, tidy
@@ -80,7 +79,9 @@ OTHER = re.compile(
 MISLABELLED = re.compile(r"^lyria|-tts$")
 EMBEDDING = re.compile(r"embed|bge-|gte-|^UAE|/UAE|e5-|m2-bert")
 # LiteLLM's spelling of where a model is bought, which is no part of its id.
-PLACES = re.compile(r"^(eu|us|au|global|global-standard|hd|low|medium|high|standard|\d+-x-\d+|container)(/|$)|^container")
+PLACES = re.compile(
+    r"^(eu|us|au|global|global-standard|hd|low|medium|high|standard|\d+-x-\d+|container)(/|$)|^container"
+)
 DATED = re.compile(r"^(.*?)(?:-\d{4}-\d{2}-\d{2}|[-@]\d{8}|@default)$")
 PROFILE = re.compile(r"^(?:us|eu|apac|au|jp|global|us-gov|ca|in|ae)\.(.+)$")
 
@@ -138,7 +139,9 @@ def vendor_models(vendor, genai, litellm, models_dev, disagreements):
         if entry and one and "free" in model and not second.get("input") and not first.get("input"):
             facts |= {"input": 0.0, "output": 0.0}
         merge_limits(facts, first, second, third_facts)
-        facts["source"] = [n for n, s in (("genai-prices", first), ("litellm", second), ("models.dev", third_facts)) if s]
+        facts["source"] = [
+            n for n, s in (("genai-prices", first), ("litellm", second), ("models.dev", third_facts)) if s
+        ]
         if entry and entry["mode"] == "responses":
             facts["responses"] = "only"
         facts["disputed"] = compare(facts, first, second, (vendor, model), disagreements)
@@ -239,7 +242,8 @@ def compare(facts, first, second, place, disagreements):
             differ(field, one, two)
     tiers = [{tier["above"]: tier for tier in side.get("tiers", [])} for side in (first, second)]
     if first.get("input") is not None and second.get("input") is not None and any(tiers):
-        one, two = ([(above, side[above].get("input")) for above in sorted(side)] for side in tiers)
+        # "From 200000" and "above 199999" are the same.
+        one, two = ([(round(above, -1), side[above].get("input")) for above in sorted(side)] for side in tiers)
         if one != two:
             differ("tiers", one or "flat", two or "flat")
     one, two = first.get("context_window"), second.get("max_input")
@@ -324,7 +328,17 @@ def finish(facts):
     if facts["kind"] == "chat":
         facts["kind"] = None
     else:
-        chat = ("output", "batch_output", "reasoning", "efforts", "sampling", "prefill", "responses", "vision", "documents")
+        chat = (
+            "output",
+            "batch_output",
+            "reasoning",
+            "efforts",
+            "sampling",
+            "prefill",
+            "responses",
+            "vision",
+            "documents",
+        )
         for name in (*chat, "audio", "tools", "parallel_tools", "json_schema", "system"):
             facts.pop(name, None)
     ordered = {name: facts.get(name) for name in FIELDS}
@@ -346,12 +360,14 @@ def dropped_copies(models):
         found = DATED.match(model)
         if found and found[1] in models:
             inherit(facts, models[found[1]])
+            if all(facts.get(name) == models[found[1]].get(name) for name in (*PRICES, "context_window", "max_output")):
+                inherit(models[found[1]], facts)
     return {model: facts for model, facts in models.items() if not copy(model, facts)}
 
 
-def inherit(facts, undated):
-    """A dated id has what is said of the undated one and not of it, prices and what makes it another model aside."""
-    silent = {name: value for name, value in undated.items() if name not in facts and name not in PRICED}
+def inherit(facts, other):
+    """What is said of another id of a model and not of this one, prices and what makes it another model aside."""
+    silent = {name: value for name, value in other.items() if name not in facts and name not in PRICED}
     for name in FIELDS:
         if name in silent:
             facts[name] = silent[name]

@@ -435,3 +435,45 @@ fn status_shows_every_target() {
     let (code, _, err) = run(&["status"], &[]);
     assert!(code == 1 && err.contains("no key in the environment"), "{err}");
 }
+
+#[test]
+fn models_are_listed_by_part_and_pattern() {
+    let (code, out, err) = run(&["models", "openai/gpt-4o-mini"], &[]);
+    assert_eq!((code, err.as_str()), (0, ""));
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(lines[0].starts_with("model "), "{out}");
+    let row = lines
+        .iter()
+        .find(|line| line.starts_with("openai/gpt-4o-mini "))
+        .unwrap();
+    let cells: Vec<&str> = row.split_whitespace().collect();
+    assert_eq!(
+        cells[1..],
+        [
+            "128k", "16k", "0.15", "0.6", "0.075", "images", "PDF", "tools", "schema", "none"
+        ],
+        "{out}"
+    );
+    assert!(lines.last().unwrap().contains("$ for a million tokens"), "{out}");
+
+    let (code, out, _) = run(&["models", "ANTHROPIC/*", "--json"], &[]);
+    let models: Vec<serde_json::Value> = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, 0);
+    assert!(models.len() > 10 && models.iter().all(|model| model["provider"] == "anthropic"));
+
+    let (code, out, _) = run(&["models", "no-such-model"], &[]);
+    assert_eq!(code, 1);
+    assert!(out.contains("no model fits"), "{out}");
+
+    let bench = Bench::new("models");
+    std::fs::write(
+        bench.directory.join("facts.toml"),
+        "[local.\"qwen3:8b\"]\ncontext_window = 40960\n",
+    )
+    .unwrap();
+    let config =
+        bench.config("[catalog]\nfile = \"facts.toml\"\n[routes.default]\ntargets = [\"openai/gpt-4o\"]");
+    let (code, out, _) = run(&["models", "local/", "--config", &config], &[]);
+    assert_eq!(code, 0);
+    assert!(out.contains("local/qwen3:8b  41k"), "{out}");
+}

@@ -186,7 +186,7 @@ fn rejected(failure: &Failure) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Reasoning;
+    use crate::catalog::{Reasoning, Tier};
     use crate::dialect::testing::facts;
 
     /// $1 in, $5 out, a million.
@@ -306,5 +306,37 @@ mod tests {
         };
         let quote = Quote::new(Some(&dear), 1000, Some(0), false);
         assert!((quote.worst().unwrap() - 0.002).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_long_prompt_is_quoted_at_the_tier_it_may_reach() {
+        let tiered = Model {
+            tiers: vec![Tier {
+                above: 1000,
+                input: Some(2.0),
+                output: Some(10.0),
+                ..Tier::default()
+            }],
+            cache_write: Some(1.25),
+            ..model()
+        };
+        // (bytes, what it may cost at most, what it costs by the rule of thumb, millionths of a dollar)
+        for (bytes, worst, prompt) in [
+            (1000, 1000.0 * 1.25 + 1000.0 * 5.0, 250.0),
+            // As many tokens as bytes would be above; a fourth of them is not.
+            (4000, 4000.0 * 2.0 + 1000.0 * 10.0, 1000.0),
+            (4004, 4004.0 * 2.0 + 1000.0 * 10.0, 1001.0 * 2.0),
+        ] {
+            let quote = Quote::new(Some(&tiered), bytes, None, false);
+            assert!((quote.worst().unwrap() - worst / 1e6).abs() < 1e-12, "{bytes}");
+            assert!((quote.prompt().unwrap() - prompt / 1e6).abs() < 1e-12, "{bytes}");
+        }
+        let quote = Quote::new(Some(&tiered), 4004, None, false);
+        let (_, range) = quote.bill(Some(&tiered), Fate::Answered, &Usage::default(), 800);
+        // At least 500 tokens, which is below the tier.
+        assert!(
+            (range.min - (500.0 + 100.0 * 5.0) / 1e6).abs() < 1e-12,
+            "{range:?}"
+        );
     }
 }

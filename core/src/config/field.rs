@@ -116,18 +116,18 @@ pub(super) fn page_url(node: &Node) -> Result<Url, Wrong> {
     let (page, query) = text
         .split_once('?')
         .map_or((text, None), |(page, query)| (page, Some(query)));
-    let mut url = checked_url(page)?;
+    let mut url = checked_url(page, "could be changed on its way")?;
     url.set_query(query);
     Ok(url)
 }
 
 /// A base URL, without a trailing slash.
 pub(super) fn base_url(node: &Node) -> Result<Url, Wrong> {
-    checked_url(text(node)?)
+    checked_url(text(node)?, "would send keys in the clear")
 }
 
 /// Messages name the host at most: the rest may hold a secret.
-fn checked_url(text: &str) -> Result<Url, Wrong> {
+fn checked_url(text: &str, harm: &str) -> Result<Url, Wrong> {
     let wrong = |message: String| Err((message, None));
     let Ok(mut url) = Url::parse(text) else {
         return wrong("expected a URL such as \"https://api.example.com/v1\"".to_owned());
@@ -148,7 +148,7 @@ fn checked_url(text: &str) -> Result<Url, Wrong> {
         "http" if local => {}
         "http" => {
             return Err((
-                format!("plain http to \"{host}\" would send keys in the clear"),
+                format!("plain http to \"{host}\" {harm}"),
                 Some("use https; http is for loopback hosts only".to_owned()),
             ));
         }

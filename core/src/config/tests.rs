@@ -608,3 +608,45 @@ fn pools_limits_and_recovery_are_read() {
     let off = Config::from_toml("standby = false\n[routes.default]\ntargets = [\"openai/gpt-4o\"]").unwrap();
     assert!(!off.standby.enabled);
 }
+
+#[test]
+fn a_catalog_file_is_read_with_the_config() {
+    let folder = std::env::temp_dir().join(format!("hotspare-catalog-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join("hotspare.toml");
+    let config = |catalog: &str| {
+        let text = format!("[catalog]\n{catalog}\n[routes.default]\ntargets = [\"openai/gpt-4o\"]\n");
+        std::fs::write(&path, text).unwrap();
+        Config::from_file(&path)
+    };
+    std::fs::write(folder.join("good.toml"), "[openai.gpt-4o]\ninput = 1.5\n").unwrap();
+    std::fs::write(
+        folder.join("bad.json"),
+        r#"{"openai": {"gpt-4o": {"input": -1, "ouput": 2}}}"#,
+    )
+    .unwrap();
+    let read = config("file = \"good.toml\"\nurl = \"https://a.example/m?x=1\"\nrefresh = \"1h\"").unwrap();
+    let model = read.catalog.facts.model("openai", "gpt-4o").unwrap();
+    assert_eq!((model.input, model.output), (Some(1.5), Some(10.0)));
+    assert_eq!(read.catalog.url.unwrap().as_str(), "https://a.example/m?x=1");
+    assert_eq!(read.catalog.refresh, Duration::from_secs(3600));
+
+    let problems = |catalog: &str| -> Vec<String> {
+        let error = config(catalog).unwrap_err();
+        let shown = error.problems.iter().map(|problem| {
+            let text = problem.to_string();
+            text.replace(&format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR), "")
+        });
+        shown.collect()
+    };
+    assert_eq!(
+        problems("file = \"bad.json\"\nurl = \"http://a.example\"\nrefesh = 1"),
+        [
+            "catalog.file: bad.json: `openai.gpt-4o.ouput`: there is no such field; did you mean `output`?",
+            "catalog.url: plain http to \"a.example\" could be changed on its way; use https; http is for loopback hosts only",
+            "catalog.refesh: unknown key; did you mean \"refresh\"?",
+        ]
+    );
+    assert!(problems("file = \"none.toml\"")[0].starts_with("catalog.file: none.toml: cannot be read"));
+    std::fs::remove_dir_all(&folder).unwrap();
+}

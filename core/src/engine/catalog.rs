@@ -59,18 +59,26 @@ impl Facts {
 
 /// What a target remembers of the catalog it last looked itself up in.
 #[derive(Default)]
-pub(super) struct Looked(Mutex<Option<(Arc<Catalog>, Option<Arc<Model>>)>>);
+pub(super) struct Looked(Mutex<Option<Found>>);
+
+struct Found {
+    catalog: Arc<Catalog>,
+    facts: Option<Arc<Model>>,
+}
 
 impl Looked {
     fn up(&self, catalog: Arc<Catalog>, provider: &str, model: &str) -> Option<Arc<Model>> {
         let mut last = lock(&self.0);
-        if let Some((of, facts)) = &*last
-            && Arc::ptr_eq(of, &catalog)
+        if let Some(found) = &*last
+            && Arc::ptr_eq(&found.catalog, &catalog)
         {
-            return facts.clone();
+            return found.facts.clone();
         }
         let facts = catalog.model(provider, model);
-        *last = Some((catalog, facts.clone()));
+        *last = Some(Found {
+            catalog,
+            facts: facts.clone(),
+        });
         facts
     }
 }
