@@ -105,7 +105,12 @@ fn endpoint(provider: Dialect, method: &str, path: &str) -> (Endpoint, Dialect) 
             &["/embeddings"],
             &["/models"],
         ),
-        Dialect::AnthropicMessages => (&["/messages"], &[], &["/models"]),
+        // The latter two are Claude's on Vertex AI.
+        Dialect::AnthropicMessages => (
+            &["/messages", ":rawPredict", ":streamRawPredict"],
+            &[],
+            &["/models"],
+        ),
         Dialect::Gemini => (
             &[":generateContent", ":streamGenerateContent"],
             &[":embedContent", ":batchEmbedContents"],
@@ -142,6 +147,12 @@ fn named(dialect: Dialect, path: &str) -> Option<Cow<'_, str>> {
     let (mark, end) = match dialect {
         Dialect::Gemini => ("/models/", ':'),
         Dialect::BedrockConverse => ("/model/", '/'),
+        Dialect::AnthropicMessages if path.ends_with("Predict") => ("/models/", ':'),
+        // Azure's classic paths.
+        Dialect::OpenaiChat if path.contains("/deployments/") => {
+            let (_, rest) = path.split_once("/deployments/")?;
+            return rest.split('/').next().map(percent_decoded);
+        }
         _ => return None,
     };
     let named = path.split_once(mark).and_then(|(_, rest)| rest.rsplit_once(end));
@@ -176,9 +187,9 @@ fn key<'a>(dialect: Dialect, request: &Request<'a>, query: &'a str) -> Option<&'
     let header = |name| (request.header)(name);
     let bearer = || header("authorization").and_then(|value| value.strip_prefix("Bearer "));
     let key = match dialect {
-        Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::CohereChat | Dialect::OllamaChat => {
-            bearer()
-        }
+        // Azure has a header of its own.
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => bearer().or_else(|| header("api-key")),
+        Dialect::CohereChat | Dialect::OllamaChat => bearer(),
         Dialect::AnthropicMessages => header("x-api-key").or_else(bearer),
         Dialect::Gemini => header("x-goog-api-key")
             .or_else(bearer)

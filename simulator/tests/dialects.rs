@@ -159,6 +159,50 @@ async fn ollama_streams_unless_told_not_to_and_bedrock_by_its_path() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_other_clouds_call_the_same_dialect_is_served() {
+    let embed = json!({"input": "a"});
+    for (dialect, path, body, model) in [
+        (
+            "openai_chat",
+            "/openai/deployments/mini/chat/completions?api-version=1",
+            json!({}),
+            "mini",
+        ),
+        (
+            "openai_chat",
+            "/openai/deployments/small/embeddings?api-version=1",
+            embed,
+            "small",
+        ),
+        (
+            "anthropic_messages",
+            "/publishers/anthropic/models/claude@1:streamRawPredict",
+            json!({"stream": true}),
+            "claude@1",
+        ),
+        (
+            "gemini",
+            "/projects/p/locations/l/publishers/google/models/g:generateContent",
+            json!({}),
+            "g",
+        ),
+    ] {
+        let transport = one(&json!({"dialect": dialect, "keys": ["k"]}));
+        let key = match dialect {
+            "openai_chat" => ("api-key", "k".to_owned()),
+            _ => ("authorization", "Bearer k".to_owned()),
+        };
+        let met = in_process(&transport, "p", path, &[key], &body.to_string(), LONG).await;
+        assert_eq!(met.status, Some(200), "{path}: {}", met.text());
+        let entry = &transport.journal()[0];
+        assert_eq!(
+            (entry.model.as_deref(), entry.stream),
+            (Some(model), body["stream"] == true)
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_signed_request_has_the_id_of_its_access_key_for_a_key() {
     let transport = one(&json!({"dialect": "bedrock_converse", "keys": ["AKIDGOOD"]}));
     let (path, body) = chat("bedrock_converse", false);

@@ -40,9 +40,9 @@ pub(super) fn whole(reply: &Reply) -> Value {
         let text = json!({"text": text, "signature": SIGNATURE});
         content.push(json!({"reasoningContent": {"reasoningText": text}}));
     }
-    let text = reply.said();
+    let text = reply.said_whole();
     if !text.is_empty() {
-        content.push(json!({"text": text.concat()}));
+        content.push(json!({"text": text}));
     }
     content.extend(reply.tool_calls.iter().map(|call| {
         let input = arguments_value(&call.arguments);

@@ -32,9 +32,9 @@ pub(super) fn whole(reply: &Reply) -> Value {
     if !reply.reasoning.is_empty() {
         content.push(json!({"type": "thinking", "thinking": reply.reasoning.concat()}));
     }
-    let said = reply.said();
+    let said = reply.said_whole();
     if !said.is_empty() {
-        content.push(json!({"type": "text", "text": said.concat()}));
+        content.push(json!({"type": "text", "text": said}));
     }
     let mut message = json!({"role": "assistant"});
     if let Some(fields) = message.as_object_mut() {

@@ -157,6 +157,11 @@ impl Reply {
         texts.map(String::as_str).collect()
     }
 
+    /// The same in one piece.
+    fn said_whole(&self) -> String {
+        self.text.clone() + self.refusal.as_deref().unwrap_or_default()
+    }
+
     pub(crate) fn whole(&self, wire: Wire, model: &str) -> Bytes {
         let body = match wire.dialect {
             Dialect::OpenaiChat => openai::whole(self, model),

@@ -52,7 +52,7 @@ fn end(reply: &Reply) -> Option<(&str, &UsageScript)> {
 }
 
 pub(super) fn whole(reply: &Reply, model: &str) -> Value {
-    let mut message = json!({"role": "assistant", "content": reply.said().concat()});
+    let mut message = json!({"role": "assistant", "content": reply.said_whole()});
     if let Some(fields) = message.as_object_mut() {
         if !reply.reasoning.is_empty() {
             fields.insert("thinking".to_owned(), reply.reasoning.concat().into());
