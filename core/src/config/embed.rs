@@ -1,10 +1,12 @@
 //! Routes that make embeddings. Vectors of two models do not mix: a search for one among the other finds nothing of use,
 //! and no error tells. So all targets of such a route are one model.
 
+use std::collections::BTreeMap;
+
 use super::field;
 use super::problem::did_you_mean;
 use super::section::{At, Reader, Section, join};
-use super::{Route, Target};
+use super::{Provider, Route, Target};
 use crate::catalog;
 
 /// What a route is for.
@@ -51,10 +53,16 @@ fn name(target: &Target) -> &str {
 }
 
 /// Two targets of one provider that the catalog knows as two models: no word of the user's makes them one.
-fn known_apart(targets: &[Target]) -> Option<(usize, &Target, &Target)> {
+fn known_apart<'t>(
+    targets: &'t [Target],
+    providers: &BTreeMap<String, Provider>,
+) -> Option<(usize, &'t Target, &'t Target)> {
     let known: Vec<_> = targets
         .iter()
-        .map(|target| catalog::model(&target.provider, &target.model))
+        .map(|target| {
+            let vendor = providers.get(&target.provider)?.vendor.as_deref()?;
+            catalog::model(vendor, &target.model)
+        })
         .collect();
     targets.iter().enumerate().find_map(|(index, target)| {
         let facts = known.get(index).copied().flatten()?;
@@ -68,7 +76,12 @@ fn known_apart(targets: &[Target]) -> Option<(usize, &Target, &Target)> {
 
 impl Reader<'_> {
     /// What a route says of embeddings.
-    pub(super) fn embedding(&mut self, section: &Section<'_>, route: &mut Route) {
+    pub(super) fn embedding(
+        &mut self,
+        section: &Section<'_>,
+        route: &mut Route,
+        providers: &BTreeMap<String, Provider>,
+    ) {
         if let Some(at) = section.get("kind") {
             match self.take(&at, field::text(at.node)) {
                 Some("embed") => route.kind = RouteKind::Embed,
@@ -103,15 +116,15 @@ impl Reader<'_> {
             .get("batch")
             .and_then(|at| self.take(&at, field::count(at.node, MOST_BATCH)));
         if route.kind == RouteKind::Embed {
-            self.one_model(section, route);
+            self.one_model(section, route, providers);
         }
     }
 
-    fn one_model(&mut self, section: &Section<'_>, route: &Route) {
+    fn one_model(&mut self, section: &Section<'_>, route: &Route, providers: &BTreeMap<String, Provider>) {
         let at = section.get("targets");
         let line = at.as_ref().and_then(|at: &At<'_>| at.node.line);
         let path = |index: usize| format!("{}[{index}]", join(&section.path, "targets"));
-        if let Some((index, earlier, target)) = known_apart(&route.targets) {
+        if let Some((index, earlier, target)) = known_apart(&route.targets, providers) {
             let message = format!(
                 "\"{target}\" is another model than \"{earlier}\", and vectors of two models do not mix"
             );

@@ -232,7 +232,7 @@ impl Reader<'_> {
         }
         route.adapt = self.adapt(&section);
         self.streams(&section, &mut route);
-        self.embedding(&section, &mut route);
+        self.embedding(&section, &mut route, providers);
         Some(route)
     }
 

@@ -17,12 +17,14 @@ pub(crate) fn path(call: &Call<'_>, usual: &str) -> String {
     let quirks = call.quirks;
     let streamed = quirks.stream_path.as_ref().filter(|_| call.stream);
     match streamed.or(quirks.path.as_ref()) {
-        Some(template) => {
-            let model = utf8_percent_encode(call.model, PATH_PART).to_string();
-            template.replace("{model}", &model)
-        }
+        Some(template) => filled(template, call.model),
         None => usual.to_owned(),
     }
+}
+
+/// A template of a path with the model in its place.
+pub(crate) fn filled(template: &str, model: &str) -> String {
+    template.replace("{model}", &utf8_percent_encode(model, PATH_PART).to_string())
 }
 
 /// The fields that every body takes there, and none where the path names the model.

@@ -1,6 +1,5 @@
 //! Gemini `models/{model}:batchEmbedContents`. Vertex AI has another method for it, `:predict`, which is not written.
 
-use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -9,8 +8,8 @@ use super::vectors::Vector;
 use super::{EmbedInput, Embedder, note_user, refuse_extra, unreadable, written};
 use crate::dialect::Encoded;
 use crate::dialect::fit::Fit;
-use crate::dialect::gemini::PATH_PART;
 use crate::dialect::options::lay_options;
+use crate::dialect::vendor::filled;
 use crate::types::{Embedded, Failure, InputType, JsonMap};
 
 const API: &str = "the Gemini API";
@@ -56,10 +55,7 @@ impl Embedder for GeminiEmbeddings {
                 Value::Object(one)
             })
             .collect();
-        let path = format!(
-            "/models/{}:batchEmbedContents",
-            utf8_percent_encode(id, PATH_PART)
-        );
+        let path = filled("/models/{model}:batchEmbedContents", id);
         written(path, &json!({"requests": requests}), fit)
     }
 

@@ -5,8 +5,10 @@ use serde_json::json;
 
 use super::vectors::Vector;
 use super::{EmbedInput, Embedder, encoded, is_ours, unreadable};
+use crate::catalog::Quirks;
 use crate::dialect::Encoded;
 use crate::dialect::fit::Fit;
+use crate::dialect::vendor::filled;
 use crate::types::{Embedded, Failure, JsonMap, Usage};
 
 /// The embeddings of the OpenAI family.
@@ -35,8 +37,8 @@ impl Embedder for OpenaiEmbeddings {
             fit.note("input_type: left out; OpenAI's format has no place for it");
         }
         match &request.user {
-            Some(_) if call.quirks.refuses.iter().any(|field| field == "user") => {
-                fit.note("user: left out; the vendor refuses it");
+            Some(_) if takes_no_user(call.quirks) => {
+                fit.note("user: left out; the vendor has no place for it")
             }
             Some(user) => drop(body.insert("user".to_owned(), json!(user))),
             None => {}
@@ -44,7 +46,7 @@ impl Embedder for OpenaiEmbeddings {
         for (field, value) in request.extra.iter().filter(|(field, _)| !is_ours(field)) {
             body.insert(field.clone(), value.clone());
         }
-        encoded("/embeddings".to_owned(), body, call, fit)
+        encoded(path(call), body, call, fit)
     }
 
     fn decode(&self, body: &[u8]) -> Result<Embedded, Failure> {
@@ -85,6 +87,24 @@ impl Embedder for OpenaiEmbeddings {
             model: reply.model,
         })
     }
+}
+
+/// Where the provider has chats in another place, embeddings are beside them.
+fn path(call: &EmbedInput<'_>) -> String {
+    const CHATS: &str = "/chat/completions";
+    let own = call.quirks.path.as_deref().filter(|path| path.contains(CHATS));
+    own.map_or_else(
+        || "/embeddings".to_owned(),
+        |path| filled(&path.replace(CHATS, "/embeddings"), call.model),
+    )
+}
+
+fn takes_no_user(quirks: &Quirks) -> bool {
+    quirks
+        .refuses
+        .iter()
+        .chain(&quirks.ignores)
+        .any(|field| field == "user")
 }
 
 /// Input is all there is to count.

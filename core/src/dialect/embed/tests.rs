@@ -101,9 +101,10 @@ fn bodies() {
 }
 
 #[test]
-fn a_vendor_may_have_another_name_for_a_field() {
+fn a_vendor_may_have_another_name_and_another_place() {
     let quirks: Quirks = toml::from_str(
-        "refuses = [\"user\"]\nembed = { dimensions = \"output_dimension\", max_tokens = 16384 }",
+        "ignores = [\"user\"]\npath = \"/deployments/{model}/chat/completions?api-version=1\"\n\
+         embed = { dimensions = \"output_dimension\", max_tokens = 16384 }",
     )
     .unwrap();
     let request: EmbedRequest = serde_json::from_value(full()).unwrap();
@@ -114,15 +115,16 @@ fn a_vendor_may_have_another_name_for_a_field() {
             input: &request.input,
             provider: "mistral",
             dialect: DialectId::OpenaiChat,
-            model: "m",
+            model: "m 1",
             quirks: &quirks,
             lossy: false,
         })
         .unwrap();
+    assert_eq!(encoded.path, "/deployments/m%201/embeddings?api-version=1");
     let body: Value = serde_json::from_slice(&encoded.body).unwrap();
     assert_eq!(
         body,
-        json!({"model": "m", "input": ["a", "b"], "output_dimension": 8})
+        json!({"model": "m 1", "input": ["a", "b"], "output_dimension": 8})
     );
     assert_eq!(encoded.adapted.len(), 2, "{:?}", encoded.adapted);
     assert_eq!(embedder.limits(&quirks).bytes, 16_384);
@@ -341,6 +343,8 @@ fn vendors_have_their_limits() {
         (limits.texts, limits.bytes)
     };
     assert_eq!(limits("openai", DialectId::OpenaiChat), (2048, 300_000));
+    assert_eq!(limits("azure", DialectId::OpenaiChat), (2048, 300_000));
+    assert_eq!(limits("mistral", DialectId::OpenaiChat), (256, 16_384));
     assert_eq!(limits("somebody", DialectId::OpenaiChat), (256, usize::MAX));
     assert_eq!(limits("gemini", DialectId::Gemini).0, 100);
     assert_eq!(limits("cohere", DialectId::CohereChat).0, 96);

@@ -17,7 +17,7 @@ use crate::types::{
 };
 
 /// All but RFC 3986's unreserved characters.
-pub(crate) const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC
+const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

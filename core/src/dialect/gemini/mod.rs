@@ -15,8 +15,6 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 
-pub(crate) use encode::PATH_PART;
-
 use super::{Asked, Call, Dialect, Encoded, EventDecoder};
 use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
