@@ -33,7 +33,7 @@ pub enum FailureClass {
     InvalidRequest,
     /// The answer cannot be understood, or ended without its terminal marker.
     Malformed,
-    /// The request asks for something this target's dialect has no equal for. Found before sending.
+    /// The request asks for something this target's model cannot do, or its dialect has no equal for. Found before sending.
     Unsupported,
     /// Our own spend cap.
     BudgetExceeded,

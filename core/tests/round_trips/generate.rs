@@ -1,5 +1,6 @@
 //! Requests of what every format can say.
 
+use bytes::Bytes;
 use hotspare::types::{ChatRequest, DialectId};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
@@ -179,7 +180,7 @@ pub(crate) fn request() -> impl Strategy<Value = ChatRequest> {
 }
 
 /// JSON that is almost a request of some format, and bytes that are not.
-pub(crate) fn any_body() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn any_body() -> impl Strategy<Value = Bytes> {
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -225,7 +226,7 @@ pub(crate) fn any_body() -> impl Strategy<Value = Vec<u8>> {
         ]
     });
     prop_oneof![
-        8 => tree.prop_map(|value| value.to_string().into_bytes()),
-        1 => proptest::collection::vec(any::<u8>(), 0..64),
+        8 => tree.prop_map(|value| Bytes::from(value.to_string())),
+        1 => proptest::collection::vec(any::<u8>(), 0..64).prop_map(Bytes::from),
     ]
 }

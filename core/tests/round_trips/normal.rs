@@ -68,6 +68,9 @@ pub(crate) fn normal(request: &ChatRequest) -> BTreeMap<String, Value> {
     let mut names = Vec::new();
     let mut marks = Vec::new();
     for part in all {
+        if matches!(&part.body, PartBody::Text { text } if text.is_empty()) {
+            continue;
+        }
         marks.extend(part.cache_control.clone());
         match &part.body {
             PartBody::ImageUrl { image_url } => {
@@ -95,13 +98,13 @@ pub(crate) fn normal(request: &ChatRequest) -> BTreeMap<String, Value> {
     );
     for (name, options) in &request.provider_options {
         for (field, value) in options {
-            put(&format!("provider_options.{name}.{field}"), value.clone());
+            put(&format!("provider_options.{name}.{field}"), said(value));
         }
     }
     for (field, value) in &request.extra {
         let ours = matches!(field.as_str(), "stream" | "stream_options") || (field == "n" && *value == 1);
         if !ours {
-            put(field, value.clone());
+            put(&format!("extra.{field}"), value.clone());
         }
     }
     fields
@@ -117,8 +120,24 @@ pub(crate) fn names(line: &str, field: &str) -> bool {
         "cache_control" => line.contains("cache_control") || at.contains(".content"),
         "file.filename" | "image_url.detail" => line.starts_with(field),
         "tools" | "response_format" => at.starts_with(field),
-        _ => at == field,
+        _ => at == field.strip_prefix("extra.").unwrap_or(field),
     }
+}
+
+/// Without nulls, which take a field out, and what holds nothing else.
+fn said(value: &Value) -> Value {
+    let Value::Object(map) = value else {
+        return value.clone();
+    };
+    let kept: Map<String, Value> = map
+        .iter()
+        .map(|(field, value)| (field.clone(), said(value)))
+        .filter(|(_, value)| !value.is_null())
+        .collect();
+    if kept.is_empty() && !map.is_empty() {
+        return Value::Null;
+    }
+    Value::Object(kept)
 }
 
 /// Without the mark that says whose it is.

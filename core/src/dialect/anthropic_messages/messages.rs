@@ -32,7 +32,11 @@ pub(super) fn conversation(messages: &[Message], fit: &mut Fit) -> Result<(Value
                 continue;
             }
             Role::Tool => {
-                turns.push_result(tool_result(message, &at, fit)?);
+                if turns.push_result(tool_result(message, &at, fit)?) {
+                    fit.note(format!(
+                        "{at}: moved before the user's words, where the vendor wants results"
+                    ));
+                }
                 continue;
             }
             Role::User => blocks(message, &at, Place::User, fit)?,
@@ -87,12 +91,15 @@ impl Turns {
         self.content.extend(blocks);
     }
 
-    /// The results of one turn's calls must all be in one user message, before anything else in it.
-    fn push_result(&mut self, block: Value) {
+    /// The results of one turn's calls must all be in one user message, before anything else in it. Whether this one had
+    /// to move there.
+    fn push_result(&mut self, block: Value) -> bool {
         self.begin("user");
         let is_result = |block: &&Value| block.get("type").and_then(Value::as_str) == Some("tool_result");
         let results = self.content.iter().take_while(is_result).count();
+        let moved = results < self.content.len();
         self.content.insert(results, block);
+        moved
     }
 
     fn finish(mut self) -> Vec<Value> {
@@ -101,11 +108,17 @@ impl Turns {
     }
 }
 
+/// Whether a block is a text with nothing beside it.
+fn is_plain(block: &Value) -> bool {
+    let is_text = block.get("type").and_then(Value::as_str) == Some("text");
+    is_text && block.as_object().is_some_and(|fields| fields.len() == 2)
+}
+
 /// Plain text as a string, anything marked or in several pieces as blocks; null when there is none.
 fn system_value(mut blocks: Vec<Value>) -> Value {
     let plain = match blocks.as_mut_slice() {
         [] => return Value::Null,
-        [only] if only.get("cache_control").is_none() => only.get_mut("text").map(Value::take),
+        [only] if is_plain(only) => only.get_mut("text").map(Value::take),
         _ => None,
     };
     plain.unwrap_or(Value::Array(blocks))

@@ -251,7 +251,7 @@ fn source(fields: &mut Fields) -> Result<Option<(String, String)>, Failure> {
 
 fn image(mut fields: Fields) -> Result<Option<PartBody>, Failure> {
     Ok(match source(&mut fields)? {
-        Some((kind, url)) if fields.is_empty() && matches!(kind.as_str(), "url" | "base64") => {
+        Some((kind, url)) if fields.is_empty() && (kind == "url" || url.starts_with("data:image/")) => {
             Some(PartBody::ImageUrl {
                 image_url: ImagePart { url, detail: None },
             })

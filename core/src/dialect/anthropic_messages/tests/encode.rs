@@ -175,6 +175,7 @@ fn encodes_conversations() {
                 "messages[1].reasoning_details[2]: left out, since it is not signed",
                 "messages[1].reasoning_details[3]: left out, since only gemini can read it",
                 "messages[2].name: left out",
+                "messages[4]: moved before the user's words, where the vendor wants results",
             ],
         ),
         (
