@@ -180,6 +180,9 @@ fn assistant<'a>(
             input.push(reasoning(block));
         }
     }
+    if !speaks && message.tool_calls.is_empty() && message.reasoning.is_empty() {
+        fit.note(format!("{at}: left out, since it says nothing"));
+    }
     if speaks {
         input.push(spoken(message, at, fit)?);
     }
