@@ -247,7 +247,7 @@ pub(crate) fn check_message(
         // What replies carry for people to read, or for the vendor that made them.
         if matches!(
             field.as_str(),
-            "reasoning_content" | "reasoning" | "reasoning_details" | "annotations"
+            "reasoning_content" | "reasoning" | "reasoning_details" | "annotations" | "phase"
         ) {
             fit.note(format!("{at}.{field}: left out"));
         } else {

@@ -1,12 +1,25 @@
-//! Not written yet.
+//! OpenAI Responses, `POST {base}/responses`, as OpenAI and those that copied it speak it.
+//!
+//! We keep nothing at the vendor: every request carries the whole conversation, says `store: false` unless the caller
+//! asks otherwise, and has reasoning sent to us encrypted, to be handed back.
+
+mod ask;
+mod classify;
+mod decode;
+mod encode;
+mod messages;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tools;
 
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Asked, Call, Dialect, Encoded, EventDecoder, Framing, SseEvent};
+use super::{Asked, Call, Dialect, Encoded, EventDecoder};
 use crate::catalog::Quirks;
-use crate::types::{Completion, Delta, DialectId, Failure};
+use crate::types::{Completion, DialectId, Failure};
 
 /// The dialect of [`DialectId::OpenaiResponses`].
 #[derive(Debug, Clone, Copy)]
@@ -15,45 +28,36 @@ pub struct OpenaiResponses;
 /// The one [`OpenaiResponses`].
 pub static OPENAI_RESPONSES: OpenaiResponses = OpenaiResponses;
 
-struct Events;
-
-impl EventDecoder for Events {
-    fn event(&mut self, _: &SseEvent, _: &mut Vec<Delta>) -> Result<(), Failure> {
-        Err(Failure::malformed("not written yet"))
-    }
-
-    fn complete(&self) -> bool {
-        false
-    }
-}
-
 impl Dialect for OpenaiResponses {
     fn id(&self) -> DialectId {
         DialectId::OpenaiResponses
     }
 
-    fn framing(&self) -> Framing {
-        Framing::Sse
+    fn decode_request(&self, _: &str, body: &[u8]) -> Result<Asked, Failure> {
+        ask::decode_request(body)
     }
 
-    fn decode_request(&self, _: &str, _: &[u8]) -> Result<Asked, Failure> {
-        Err(Failure::unsupported("dialect", "not written yet"))
+    fn encode(&self, call: &Call<'_>) -> Result<Encoded, Failure> {
+        encode::encode(call)
     }
 
-    fn encode(&self, _: &Call<'_>) -> Result<Encoded, Failure> {
-        Err(Failure::unsupported("dialect", "not written yet"))
+    fn decode(&self, body: &[u8]) -> Result<Completion, Failure> {
+        decode::decode(body)
     }
 
-    fn decode(&self, _: &[u8]) -> Result<Completion, Failure> {
-        Err(Failure::malformed("not written yet"))
+    fn events(&self, quirks: &Quirks) -> Box<dyn EventDecoder> {
+        Box::new(stream::Events::new(quirks))
     }
 
-    fn events(&self, _: &Quirks) -> Box<dyn EventDecoder> {
-        Box::new(Events)
-    }
-
-    fn classify(&self, _: StatusCode, _: &HeaderMap, _: &[u8], _: SystemTime, _: &Quirks) -> Failure {
-        Failure::malformed("not written yet")
+    fn classify(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        now: SystemTime,
+        quirks: &Quirks,
+    ) -> Failure {
+        classify::classify(status, headers, body, now, quirks)
     }
 
     fn auth(&self) -> (&'static str, &'static str) {

@@ -1,0 +1,4 @@
+mod ask;
+mod classify;
+mod encode;
+mod reply;
