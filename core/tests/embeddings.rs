@@ -344,6 +344,32 @@ async fn what_cannot_be_asked_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_it_costs_is_from_the_catalog() {
+    let usage = json!({"prompt_tokens": 1_000_000, "total_tokens": 1_000_000});
+    let answer = json!({"data": [{"index": 0, "embedding": [1, 0]}], "usage": usage});
+    let vendors = Arc::new(Vendors {
+        answer: Box::new(move |_, _| (1, 200, answer.clone())),
+        seen: Mutex::default(),
+    });
+    let config = json!({
+        "standby": false,
+        "providers": {"openai": {"base_url": "http://openai.sim", "keys": []}},
+        "routes": {"embed": {"kind": "embed", "targets": ["openai/text-embedding-3-small"], "batch": 1}},
+    });
+    let config = Config::from_json(&config.to_string()).unwrap();
+    let client = Client::with_transport(config, vendors, Some(7));
+    let reply = client.embed(["a", "b"]).send().await.unwrap();
+    // $0.02 for a million tokens, twice.
+    assert!(
+        (reply.cost_usd.unwrap() - 0.04).abs() < 1e-9,
+        "{:?}",
+        reply.cost_usd
+    );
+    assert!((client.status().spent.min - 0.04).abs() < 1e-9);
+    assert_eq!(reply.cost_max_usd, reply.cost_usd);
+}
+
+#[tokio::test(start_paused = true)]
 async fn dropping_a_call_ends_it() {
     let (client, _) = client(BOTH, |(_, body), number| (60_000, 200, vectors(body, number)));
     let call = client.embed("a").send();
