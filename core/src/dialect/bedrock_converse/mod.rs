@@ -1,9 +1,9 @@
 //! AWS Bedrock Converse, `POST {base}/model/{model}/converse` and `…/converse-stream`, where the base URL is
 //! `https://bedrock-runtime.{region}.amazonaws.com`.
 //!
-//! What of a client's request has no word of ours is kept as it came, in an object whose `type` is `bedrock_converse`
-//! ([`PartBody::Other`](crate::types::PartBody::Other), [`Tool::Other`](crate::types::Tool::Other)), so that it can be
-//! told from what other formats leave there.
+//! What of a client's request has no word of ours is kept as it came, in an object whose `dialect` and `type` are
+//! `bedrock_converse` ([`PartBody::Other`](crate::types::PartBody::Other), [`Tool::Other`](crate::types::Tool::Other)):
+//! the first tells it from what other formats leave there, the second is what every part and tool of ours has.
 
 mod ask;
 mod classify;
@@ -77,17 +77,13 @@ impl Dialect for BedrockConverse {
 
 /// What a block or tool of Converse that has no word of ours is kept as.
 fn keep(block: &JsonMap) -> JsonMap {
-    let mut kept = JsonMap::with_capacity(block.len().saturating_add(1));
-    kept.insert(
-        "type".to_owned(),
-        Value::from(DialectId::BedrockConverse.as_str()),
-    );
-    for (key, value) in block {
-        // Bedrock sends a `type` in blocks beside what they are; it means nothing there.
-        if key != "type" {
-            kept.insert(key.clone(), value.clone());
-        }
+    let mut kept = JsonMap::with_capacity(block.len().saturating_add(2));
+    for mark in MARKS {
+        kept.insert(mark.to_owned(), Value::from(DialectId::BedrockConverse.as_str()));
     }
+    // Bedrock sends a `type` in blocks beside what they are; it means nothing there.
+    let said = block.iter().filter(|(key, _)| !MARKS.contains(&key.as_str()));
+    kept.extend(said.map(|(key, value)| (key.clone(), value.clone())));
     kept
 }
 
@@ -96,7 +92,9 @@ fn kept(map: &JsonMap) -> Option<JsonMap> {
     let ours = map.get("type").and_then(Value::as_str) == Some(DialectId::BedrockConverse.as_str());
     ours.then(|| {
         let mut block = map.clone();
-        block.shift_remove("type");
+        block.retain(|key, _| !MARKS.contains(&key.as_str()));
         block
     })
 }
+
+const MARKS: [&str; 2] = ["dialect", "type"];

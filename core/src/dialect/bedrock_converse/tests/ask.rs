@@ -72,15 +72,15 @@ fn reads_requests() {
                     {"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}},
                     {"type": "image_url", "image_url": {"url": "s3://bucket/a.jpg"}},
                     {"type": "file", "file": {"file_data": "data:text/plain;base64,aGk=", "filename": "Document 1"}},
-                    {"type": "bedrock_converse", "document": {"name": "cited", "format": "pdf",
+                    {"dialect": "bedrock_converse", "type": "bedrock_converse", "document": {"name": "cited", "format": "pdf",
                         "source": {"bytes": "aGk="}, "citations": {"enabled": true}}},
-                    {"type": "bedrock_converse", "video": {"format": "mp4",
+                    {"dialect": "bedrock_converse", "type": "bedrock_converse", "video": {"format": "mp4",
                         "source": {"s3Location": {"uri": "s3://bucket/a.mp4"}}}},
-                    {"type": "bedrock_converse", "guardContent": {"text": {"text": "guard"}}},
+                    {"dialect": "bedrock_converse", "type": "bedrock_converse", "guardContent": {"text": {"text": "guard"}}},
                 ]},
                 {"role": "assistant", "content": [
                     {"type": "text", "text": "calling"},
-                    {"type": "bedrock_converse", "toolUse": {"toolUseId": "s", "name": "python", "input": {},
+                    {"dialect": "bedrock_converse", "type": "bedrock_converse", "toolUse": {"toolUseId": "s", "name": "python", "input": {},
                         "type": "server_tool_use"}},
                 ], "tool_calls": [{"id": "t1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}}],
                 "reasoning_details": [
@@ -94,7 +94,7 @@ fn reads_requests() {
             "tools": [
                 {"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"},
                     "strict": true}, "cache_control": {"type": "ephemeral"}},
-                {"type": "bedrock_converse", "systemTool": {"name": "nova_code_interpreter"}},
+                {"dialect": "bedrock_converse", "type": "bedrock_converse", "systemTool": {"name": "nova_code_interpreter"}},
             ],
             "tool_choice": "required",
             "response_format": {"type": "json_schema", "json_schema": {"name": "n", "description": "d",
