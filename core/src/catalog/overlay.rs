@@ -127,7 +127,10 @@ fn from_toml(value: toml::Value) -> Value {
     match value {
         toml::Value::String(text) => Value::String(text),
         toml::Value::Integer(number) => number.into(),
-        toml::Value::Float(number) => number.into(),
+        // TOML has numbers that are none; as null they would take a fact away unseen.
+        toml::Value::Float(number) => {
+            serde_json::Number::from_f64(number).map_or_else(|| number.to_string().into(), Value::Number)
+        }
         toml::Value::Boolean(truth) => Value::Bool(truth),
         // A date written bare is as good as one in quotes.
         toml::Value::Datetime(date) => Value::String(date.to_string()),

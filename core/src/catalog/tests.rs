@@ -370,6 +370,7 @@ fn every_problem_of_a_layer_is_told_with_its_place() {
          `openai.gpt-4o-mini.output`: invalid type: string \"much\", expected f64"
     );
     for (text, expected) in [
+        ("[openai.gpt-4o]\ninput = nan", "invalid type: string \"NaN\""),
         ("{", "not JSON: EOF"),
         ("[openai", "not TOML: "),
         ("{} 1", "not JSON: trailing"),
