@@ -145,7 +145,7 @@ fn what_a_vendor_stands_for() {
     assert!(classic.surface("gpt-6-sol").is_none());
 
     let vertex = provider("vertex", "project = \"p\"\nregion = \"europe-west4\"");
-    assert_eq!(vertex.domains, ["cloud:gcp", "cloud:gcp:europe-west4"]);
+    assert_eq!(vertex.domains, ["cloud:gcp:europe-west4"]);
     let claude = vertex.surface("claude-opus-4-5").unwrap();
     assert_eq!(
         claude.base_url.as_str(),
@@ -153,6 +153,11 @@ fn what_a_vendor_stands_for() {
     );
     assert_eq!(claude.auth, Some(Auth::Gcp));
     assert!(!claude.quirks.model_in_body);
+    let mine = provider(
+        "vertex",
+        "project = \"p\"\ndomains = [\"mine\", \"cloud:gcp:global\"]",
+    );
+    assert_eq!(mine.domains, ["mine", "cloud:gcp:global"]);
     let express = provider("vertex", "endpoint = \"express\"");
     assert_eq!(express.auth, Some(Auth::Header("x-goog-api-key".to_owned())));
     assert!(express.surfaces.is_empty());
@@ -167,7 +172,7 @@ fn what_a_vendor_stands_for() {
         (eu.vendor.as_deref(), eu.region.as_deref()),
         (Some("openai"), Some("eu"))
     );
-    assert_eq!(eu.domains, ["mine", "edge:cloudflare"]);
+    assert_eq!(eu.domains, ["mine"]);
     assert!(matches!(&eu.keys[0].source, KeySource::Env(name) if name == "OPENAI_API_KEY"));
     let chat = provider("openai", "dialect = \"openai_chat\"");
     assert!(chat.surfaces.is_empty());
