@@ -19,6 +19,8 @@ mod disagreements;
 mod expect;
 #[path = "fixtures/load.rs"]
 mod load;
+#[path = "fixtures/matrix.rs"]
+mod matrix;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
@@ -89,6 +91,7 @@ fn replay() {
     };
     let mut table = Disagreements::read();
     let mut wrong = Vec::new();
+    let mut matrix = matrix::Matrix::default();
     let mut skipped: BTreeMap<(String, &str), usize> = BTreeMap::new();
     for &(provider, id, endpoints) in PROVIDERS {
         let mut count = 0;
@@ -117,7 +120,9 @@ fn replay() {
             };
             let codec = dialect(id);
             assert_eq!(codec.id(), id);
-            for (what, ours, theirs) in check(codec, &quirks, &fixture) {
+            let differences = check(codec, &quirks, &fixture);
+            matrix.count(&fixture, differences.is_empty());
+            for (what, ours, theirs) in differences {
                 if !table.allows(&fixture.id, what, &ours) {
                     wrong.push(format!(
                         "{}: {what}:\n    ours   {ours}\n    theirs {theirs}",
@@ -133,6 +138,7 @@ fn replay() {
         println!("{endpoint}: {count} left out: {why}");
     }
     wrong.extend(table.stale());
+    wrong.extend(matrix.stale());
     assert!(
         wrong.is_empty(),
         "{} disagreements:\n{}",

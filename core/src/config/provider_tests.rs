@@ -22,8 +22,11 @@ fn provider(name: &str, section: &str) -> Provider {
 fn what_is_wrong_is_said_with_its_place_and_a_hint() {
     for (section, expected) in [
         (
-            "[providers.a]\nvendor = \"opnai\"",
-            &["line 2: providers.a.vendor: unknown vendor \"opnai\"; did you mean \"openai\"?"][..],
+            "[providers.a]\nvendor = \"opnai\"\nprobe = \"models\"",
+            &[
+                "line 2: providers.a.vendor: unknown vendor \"opnai\"; did you mean \"openai\"?",
+                "line 3: providers.a.probe: expected a path that begins with a slash, found \"models\"; for example \"/models\", or false",
+            ][..],
         ),
         (
             "[providers.openai]\nregion = \"mars\"",
