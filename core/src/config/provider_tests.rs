@@ -22,8 +22,11 @@ fn provider(name: &str, section: &str) -> Provider {
 fn what_is_wrong_is_said_with_its_place_and_a_hint() {
     for (section, expected) in [
         (
-            "[providers.a]\nvendor = \"opnai\"",
-            &["line 2: providers.a.vendor: unknown vendor \"opnai\"; did you mean \"openai\"?"][..],
+            "[providers.a]\nvendor = \"opnai\"\nprobe = \"models\"",
+            &[
+                "line 2: providers.a.vendor: unknown vendor \"opnai\"; did you mean \"openai\"?",
+                "line 3: providers.a.probe: expected a path that begins with a slash, found \"models\"; for example \"/models\", or false",
+            ][..],
         ),
         (
             "[providers.openai]\nregion = \"mars\"",
@@ -145,7 +148,7 @@ fn what_a_vendor_stands_for() {
     assert!(classic.surface("gpt-6-sol").is_none());
 
     let vertex = provider("vertex", "project = \"p\"\nregion = \"europe-west4\"");
-    assert_eq!(vertex.domains, ["cloud:gcp", "cloud:gcp:europe-west4"]);
+    assert_eq!(vertex.domains, ["cloud:gcp:europe-west4"]);
     let claude = vertex.surface("claude-opus-4-5").unwrap();
     assert_eq!(
         claude.base_url.as_str(),
@@ -153,6 +156,11 @@ fn what_a_vendor_stands_for() {
     );
     assert_eq!(claude.auth, Some(Auth::Gcp));
     assert!(!claude.quirks.model_in_body);
+    let mine = provider(
+        "vertex",
+        "project = \"p\"\ndomains = [\"mine\", \"cloud:gcp:global\"]",
+    );
+    assert_eq!(mine.domains, ["mine", "cloud:gcp:global"]);
     let express = provider("vertex", "endpoint = \"express\"");
     assert_eq!(express.auth, Some(Auth::Header("x-goog-api-key".to_owned())));
     assert!(express.surfaces.is_empty());
@@ -167,7 +175,7 @@ fn what_a_vendor_stands_for() {
         (eu.vendor.as_deref(), eu.region.as_deref()),
         (Some("openai"), Some("eu"))
     );
-    assert_eq!(eu.domains, ["mine", "edge:cloudflare"]);
+    assert_eq!(eu.domains, ["mine"]);
     assert!(matches!(&eu.keys[0].source, KeySource::Env(name) if name == "OPENAI_API_KEY"));
     let chat = provider("openai", "dialect = \"openai_chat\"");
     assert!(chat.surfaces.is_empty());

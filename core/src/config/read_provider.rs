@@ -44,29 +44,7 @@ impl Reader<'_> {
         let known: Vec<&str> = KNOWN.into_iter().chain(variables.iter().copied()).collect();
         let mut section = self.section(at, &known)?;
         section.line = line.or(section.line);
-        let vendor = match section.get("vendor") {
-            Some(at) => Some(self.vendor(&at)?),
-            None => catalog::provider(name),
-        };
-        let written = section.get("dialect").map(|at| self.dialect(&at));
-        let given = self.variables(&section, &variables);
-        let dialect = match (written, vendor) {
-            (Some(written), _) => written,
-            (None, Some(vendor)) => Some(vendor.dialect),
-            (None, None) => {
-                self.missing(&section, "dialect", which_dialect(name));
-                None
-            }
-        };
-        let base_url = match (section.get("base_url"), vendor) {
-            (Some(at), _) => self.take(&at, field::base_url(at.node)),
-            (None, Some(_)) => None,
-            (None, None) => {
-                let hint = "for example \"https://api.example.com/v1\"".to_owned();
-                self.missing(&section, "base_url", hint);
-                None
-            }
-        };
+        // What stands by itself is read first, so that all that is wrong with it is told whatever else is.
         let keys = section.get("keys").map(|at| self.keys(&at));
         let headers = section
             .get("headers")
@@ -79,10 +57,29 @@ impl Reader<'_> {
             .map_or_else(Vec::new, |at| self.domains(&at));
         let probe = section.get("probe").map(|at| self.probe(&at));
         let quirks = self.overrides(&section);
-        let custom = section.get("base_url").is_some();
+        let given = self.variables(&section, &variables);
+        let written = section.get("dialect").map(|at| self.dialect(&at));
+        let custom = section
+            .get("base_url")
+            .map(|at| self.take(&at, field::base_url(at.node)));
+        let vendor = match section.get("vendor") {
+            Some(at) => Some(self.vendor(&at)?),
+            None => catalog::provider(name),
+        };
+        if vendor.is_none() && written.is_none() {
+            self.missing(&section, "dialect", which_dialect(name));
+        }
+        if vendor.is_none() && custom.is_none() {
+            let hint = "for example \"https://api.example.com/v1\"".to_owned();
+            self.missing(&section, "base_url", hint);
+        }
+        let dialect = match written {
+            Some(written) => written,
+            None => vendor.map(|vendor| vendor.dialect),
+        };
         let place = match (vendor, &given) {
             // Elsewhere than the vendor's own: nothing of its place holds there.
-            (Some(vendor), Some(given)) if custom => {
+            (Some(vendor), Some(given)) if custom.is_some() => {
                 self.of_no_use(&section, given, vendor);
                 None
             }
@@ -95,7 +92,7 @@ impl Reader<'_> {
         };
         let base_url = match &place {
             Some(place) => self.made(&section, &place.base_url)?,
-            None => base_url?,
+            None => custom??,
         };
         let mut provider = Provider {
             name: name.to_owned(),

@@ -266,6 +266,7 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["invalid model:"],
             &["model not exist"],
             &["is not found for api version"],
+            &["model identifier is invalid"],
         ],
     ),
     (

@@ -114,6 +114,8 @@ pub(crate) fn request_id(headers: &HeaderMap) -> Option<String> {
         "x-amzn-requestid",
         "x-debug-trace-id",
         "x-generation-id",
+        "mistral-correlation-id",
+        "inference-id",
         "cf-ray",
     ]
     .iter()
@@ -169,7 +171,9 @@ impl Rejection<'_> {
         };
         failure.code = self.code.as_deref().map(Failure::clean);
         failure.request_id = request_id(headers).or_else(|| {
-            let id = self.body?.get("request_id")?.as_str()?;
+            // Anthropic and Qwen, Groq, Cohere.
+            let mut pointers = ["/request_id", "/x_groq/id", "/id"].iter();
+            let id = pointers.find_map(|pointer| self.body?.pointer(pointer)?.as_str())?;
             Some(Failure::clean(id))
         });
         failure
@@ -234,6 +238,36 @@ mod tests {
             };
             let failure = rejection.at_status(status, &HeaderMap::new(), SystemTime::UNIX_EPOCH);
             assert_eq!(failure.class, class, "{status}");
+        }
+    }
+
+    #[test]
+    fn request_ids_stand_in_headers_or_in_bodies() {
+        use serde_json::json;
+        for (header, body, expected) in [
+            (Some(("x-request-id", "h")), json!({"request_id": "b"}), Some("h")),
+            (Some(("inference-id", "h")), json!({}), Some("h")),
+            (None, json!({"request_id": "b"}), Some("b")),
+            (None, json!({"x_groq": {"id": "b"}}), Some("b")),
+            (None, json!({"id": "b", "message": "x"}), Some("b")),
+            (None, json!({"id": 5}), None),
+        ] {
+            let headers: HeaderMap = header
+                .iter()
+                .map(|(name, value)| {
+                    let name = http::HeaderName::from_static(name);
+                    (name, http::HeaderValue::from_static(value))
+                })
+                .collect();
+            let rejection = Rejection {
+                class: FailureClass::Server,
+                code: None,
+                message: None,
+                body: Some(&body),
+            };
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            let failure = rejection.at_status(status, &headers, SystemTime::UNIX_EPOCH);
+            assert_eq!(failure.request_id.as_deref(), expected, "{body}");
         }
     }
 
