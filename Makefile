@@ -6,13 +6,13 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CARGO_TEST := cargo test --workspace
-PYTHON_SOURCES := python scripts examples/python benches tests/live
+PYTHON_SOURCES := python scripts examples/python benches tests/live tests/interop
 export CARGO_TERM_PROGRESS_WHEN := never
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
 .PHONY: help demo test test-rust test-python matrix incidents bench bench-standby bench-failover simulate simulate-long \
-	simulate-mutants envoy soak coverage fmt lint gen fuzz catalog venv extension release-extension
+	simulate-mutants envoy soak sdks coverage fmt lint gen fuzz catalog venv extension release-extension
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -105,6 +105,14 @@ soak: venv release-extension ## 300 streams at once with faults for SOAK_SECONDS
 	@cargo build -q --release -p hotspare-live -p hotspare-cli
 	$(call say,soaking)
 	@$(BIN)/python tests/live/soak.py $${SOAK_SECONDS:-600}
+
+sdks: ## The vendors' own Python SDKs against the simulator; installs them into .venv-interop (20 s, 290 MB)
+	$(call say,installing the SDKs and building the simulator)
+	@test -x .venv-interop/bin/python || python3 -m venv .venv-interop
+	@.venv-interop/bin/pip install -q --disable-pip-version-check -r tests/interop/requirements-sdks.txt
+	@cargo build -q -p hotspare-cli
+	$(call say,calling the simulator through the SDKs)
+	@.venv-interop/bin/python -m pytest -q tests/interop/test_sdks.py tests/interop/test_sdks_openai.py
 
 coverage: ## Line coverage of the core, into docs/resilience/coverage.md; installs cargo-tarpaulin
 	$(call say,installing cargo-tarpaulin)

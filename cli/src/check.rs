@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use hotspare::config::{KeySource, Provider};
 use hotspare::transport::HttpTransport;
-use hotspare::{Config, catalog, secrets};
+use hotspare::{Config, secrets};
 use secrecy::SecretString;
 
 use crate::reach::reach;
@@ -50,7 +50,11 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
     for route in config.routes.values() {
         writeln!(out, "route {}", route.name)?;
         for target in &route.targets {
-            let known = catalog::model(&target.provider, &target.model).is_some();
+            let known = config
+                .catalog
+                .facts
+                .model(&target.provider, &target.model)
+                .is_some();
             let note = if known {
                 ""
             } else {
@@ -93,12 +97,22 @@ const fn plural(count: usize) -> &'static str {
 fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretString>> {
     let mut found = Vec::new();
     for source in provider.keys.iter().map(|key| &key.source) {
+        if let KeySource::Cloud(cloud) = source {
+            match secrets::cloud::check(cloud) {
+                Ok(()) => writeln!(
+                    out,
+                    "  {cloud}: asked for a token, or a signature, at the first call"
+                )?,
+                Err(why) => writeln!(out, "  no key: {why}")?,
+            }
+            continue;
+        }
         match secrets::resolve(source) {
             Ok(key) => {
                 let place = match source {
                     KeySource::Env(name) => format!("env:{name}"),
                     KeySource::File(path) => format!("file:{}", path.display()),
-                    KeySource::Literal(_) => "the config".to_owned(),
+                    KeySource::Literal(_) | KeySource::Cloud(_) => "the config".to_owned(),
                 };
                 writeln!(out, "  {} from {place}", secrets::fingerprint(&key))?;
                 found.push(key);

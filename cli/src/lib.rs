@@ -3,6 +3,7 @@
 mod chat;
 mod check;
 mod explain;
+mod models;
 mod open;
 mod reach;
 mod simulate;
@@ -27,6 +28,7 @@ enum Command {
     Chat(chat::Args),
     Check(check::Args),
     Explain(explain::Args),
+    Models(models::Args),
     Simulate(simulate::Args),
     Status(status::Args),
 }
@@ -51,6 +53,7 @@ pub fn main_with_args(args: impl IntoIterator<Item = OsString>) -> u8 {
             Command::Chat(args) => told(chat::run(args).await),
             Command::Check(args) => told(check::run(args).await),
             Command::Explain(args) => told(explain::run(args).await),
+            Command::Models(args) => told(models::run(args)),
             Command::Status(args) => told(status::run(args).await),
             Command::Simulate(args) => simulate::run(args)
                 .await

@@ -2,11 +2,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
+use crate::catalog::{BadCatalog, Catalog, Layer};
 use crate::config::Config;
 use crate::engine::{self, ChatStream, World};
 use crate::error::{Error, Result};
 use crate::transport::{HttpTransport, Transport};
-use crate::types::{ChatRequest, Event, Explanation, Message, Reply, Status, Tool};
+use crate::types::{
+    ChatRequest, EmbedReply, EmbedRequest, Event, Explanation, InputType, Message, Reply, Status, Tool,
+};
 
 /// The client: many providers behind one call. Cheap to clone; clones share connections, keys and what is known of them.
 ///
@@ -162,12 +167,57 @@ impl Client {
         self.world.listeners.add(Arc::new(listener));
     }
 
+    /// The facts on models that calls go by now.
+    #[must_use]
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.world.catalog()
+    }
+
+    /// Puts facts on models over those of the build, the config's file and its URL: prices, windows, what a model takes.
+    /// JSON or TOML, as for [`Catalog::with`]; it stands in place of what an earlier call of this said. Calls that begin
+    /// from now on go by it; nothing is ever seen half changed.
+    ///
+    /// # Errors
+    /// Every problem, each with its place; the facts stay what they were.
+    pub fn update_catalog(&self, text: &str) -> Result<(), BadCatalog> {
+        self.world.update_catalog(Layer::App, text)
+    }
+
     /// Begins a call: a prompt, a list of messages, or a whole request.
     pub fn chat(&self, request: impl Into<ChatRequest>) -> ChatCall {
         ChatCall {
             client: self.clone(),
             request: request.into(),
         }
+    }
+
+    /// Begins a request for vectors: of a text, a list of texts, or a whole request. It goes to the route named `embed`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: hotspare::Client) -> hotspare::Result<()> {
+    /// let reply = client.embed(["a text", "another"]).send().await?;
+    /// println!("{} × {}", reply.embeddings.len(), reply.dimensions());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn embed(&self, request: impl Into<EmbedRequest>) -> EmbedCall {
+        EmbedCall {
+            client: self.clone(),
+            request: request.into(),
+        }
+    }
+
+    /// Makes the vectors of texts. More texts than a vendor takes at once go out in parts, one after the other and within
+    /// one deadline; parts may be answered by different targets of the route, which are all one model. Dropping the
+    /// future closes the connection to the vendor at once.
+    ///
+    /// # Errors
+    /// The failure that ended the request, or all of them, with the trail. What other parts had made is not given.
+    pub fn send_embed(
+        &self,
+        request: EmbedRequest,
+    ) -> impl Future<Output = Result<EmbedReply>> + Send + 'static {
+        engine::embed(Arc::clone(&self.world), request)
     }
 
     /// Answers a request whole. Dropping the future closes the connection to the vendor at once.
@@ -260,6 +310,72 @@ impl ChatCall {
     }
 }
 
+/// A request for vectors being put together.
+#[derive(Debug, Clone)]
+#[must_use = "a call does nothing until it is sent"]
+pub struct EmbedCall {
+    client: Client,
+    request: EmbedRequest,
+}
+
+impl EmbedCall {
+    /// The route, or one target as `provider/model`. Default: the route named `embed`.
+    pub fn route(mut self, route: impl Into<String>) -> Self {
+        self.request.route = Some(route.into());
+        self
+    }
+
+    /// The whole request's deadline.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.timeout = Some(timeout.as_secs_f64());
+        self
+    }
+
+    /// Numbers in a vector.
+    pub fn dimensions(mut self, dimensions: u32) -> Self {
+        self.request.dimensions = Some(dimensions);
+        self
+    }
+
+    /// What the vectors are for.
+    pub fn input_type(mut self, input_type: InputType) -> Self {
+        self.request.input_type = Some(input_type);
+        self
+    }
+
+    /// The vectors.
+    ///
+    /// # Errors
+    /// As [`Client::send_embed`].
+    pub async fn send(self) -> Result<EmbedReply> {
+        self.client.send_embed(self.request).await
+    }
+}
+
+impl From<&str> for EmbedRequest {
+    fn from(text: &str) -> Self {
+        Self::of([text])
+    }
+}
+
+impl From<String> for EmbedRequest {
+    fn from(text: String) -> Self {
+        Self::of([text])
+    }
+}
+
+impl<T: Into<String>> From<Vec<T>> for EmbedRequest {
+    fn from(texts: Vec<T>) -> Self {
+        Self::of(texts)
+    }
+}
+
+impl<T: Into<String>, const N: usize> From<[T; N]> for EmbedRequest {
+    fn from(texts: [T; N]) -> Self {
+        Self::of(texts)
+    }
+}
+
 impl From<&str> for ChatRequest {
     fn from(prompt: &str) -> Self {
         Self::of(prompt)
@@ -287,13 +403,27 @@ impl ChatRequest {
     /// # Errors
     /// An invalid-request error that names the place.
     pub fn from_json(bytes: &[u8]) -> Result<Self> {
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        let request = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            Error::invalid_request(format!("`{path}`: {}", error.into_inner()))
-        })?;
-        json.end()
-            .map_err(|error| Error::invalid_request(format!("after the request: {error}")))?;
-        Ok(request)
+        from_json(bytes)
     }
+}
+
+impl EmbedRequest {
+    /// Reads a request from JSON, as the bindings hand it over.
+    ///
+    /// # Errors
+    /// An invalid-request error that names the place.
+    pub fn from_json(bytes: &[u8]) -> Result<Self> {
+        from_json(bytes)
+    }
+}
+
+fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let request = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let path = error.path().to_string();
+        Error::invalid_request(format!("`{path}`: {}", error.into_inner()))
+    })?;
+    json.end()
+        .map_err(|error| Error::invalid_request(format!("after the request: {error}")))?;
+    Ok(request)
 }

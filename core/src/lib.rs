@@ -23,11 +23,11 @@ pub mod secrets;
 pub mod transport;
 pub mod types;
 
-pub use client::{ChatCall, Client, ClientBuilder};
+pub use client::{ChatCall, Client, ClientBuilder, EmbedCall};
 pub use config::Config;
 pub use engine::ChatStream;
 pub use error::{Error, ErrorKind, Result};
-pub use types::{ChatRequest, Message, Reply, StreamEvent};
+pub use types::{ChatRequest, EmbedReply, EmbedRequest, Message, Reply, StreamEvent};
 
 /// The README's Rust program compiles.
 #[cfg(doctest)]

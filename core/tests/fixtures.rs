@@ -17,60 +17,98 @@
 mod disagreements;
 #[path = "fixtures/expect.rs"]
 mod expect;
+#[path = "fixtures/expect_more.rs"]
+mod expect_more;
+#[path = "fixtures/frames.rs"]
+mod frames;
 #[path = "fixtures/load.rs"]
 mod load;
+#[path = "fixtures/report.rs"]
+mod report;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use disagreements::Disagreements;
 use expect::{Call, Expected};
-use hotspare::catalog::Quirks;
+use hotspare::catalog::{self, Quirks};
 use hotspare::dialect::{Dialect, StreamDecoder, dialect, rate_limits};
 use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass, RateUnit};
 use load::{Fixture, Payload};
+use report::Report;
 use serde_json::Value;
 
-/// The chat endpoints of each provider, and the dialect they speak.
-const PROVIDERS: &[(&str, DialectId, &[&str])] = &[
-    ("openai", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("anthropic", DialectId::AnthropicMessages, &["messages"]),
-    ("gemini", DialectId::Gemini, GEMINI),
-    ("vertex", DialectId::Gemini, GEMINI),
-    ("azure-openai", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("bedrock-mantle", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("cerebras", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("crusoe", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("deepseek", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("fireworks", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("groq", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("heroku", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("huggingface-router", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("mistral", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("moonshot", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("ollama", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("openai-compatible", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("openrouter", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("qwen", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("snowflake", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("together", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("vllm", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("xai", DialectId::OpenaiChat, OPENAI_CHAT),
-    ("zai", DialectId::OpenaiChat, OPENAI_CHAT),
+/// The folder of each provider's recordings, its name in the catalog, and the dialect of what went wrong at endpoints that
+/// are none of ours.
+const PROVIDERS: &[(&str, &str, DialectId)] = &[
+    ("openai", "openai", DialectId::OpenaiChat),
+    ("openai-responses", "openai", DialectId::OpenaiResponses),
+    ("anthropic", "anthropic", DialectId::AnthropicMessages),
+    ("gemini", "gemini", DialectId::Gemini),
+    ("vertex", "vertex", DialectId::Gemini),
+    ("azure-openai", "azure", DialectId::OpenaiChat),
+    ("bedrock", "bedrock", DialectId::BedrockConverse),
+    ("bedrock-mantle", "bedrock-mantle", DialectId::OpenaiChat),
+    ("cerebras", "cerebras", DialectId::OpenaiChat),
+    ("cohere", "cohere", DialectId::CohereChat),
+    ("crusoe", "crusoe", DialectId::OpenaiChat),
+    ("deepseek", "deepseek", DialectId::OpenaiChat),
+    ("fireworks", "fireworks", DialectId::OpenaiChat),
+    ("groq", "groq", DialectId::OpenaiChat),
+    ("heroku", "heroku", DialectId::OpenaiChat),
+    ("huggingface-router", "huggingface", DialectId::OpenaiChat),
+    ("lmstudio", "lmstudio", DialectId::OpenaiChat),
+    ("mistral", "mistral", DialectId::OpenaiChat),
+    ("moonshot", "moonshot", DialectId::OpenaiChat),
+    ("ollama", "ollama", DialectId::OllamaChat),
+    ("openai-compatible", "", DialectId::OpenaiChat),
+    ("openrouter", "openrouter", DialectId::OpenaiChat),
+    ("qwen", "qwen", DialectId::OpenaiChat),
+    ("snowflake", "snowflake", DialectId::OpenaiChat),
+    ("together", "together", DialectId::OpenaiChat),
+    ("vllm", "vllm", DialectId::OpenaiChat),
+    ("xai", "xai", DialectId::OpenaiChat),
+    ("zai", "zai", DialectId::OpenaiChat),
 ];
-const OPENAI_CHAT: &[&str] = &["chat.completions"];
-const GEMINI: &[&str] = &["generateContent", "streamGenerateContent", "openai-compat"];
 
-/// Why an endpoint that is not replayed is none of ours to replay.
+/// How many recordings there are: one that is lost, or not looked at, is noticed.
+const RECORDINGS: usize = 449;
+
+/// The dialect of an endpoint; None for one that is none of ours.
+fn speaks(endpoint: &str) -> Option<DialectId> {
+    Some(match endpoint {
+        // Google serves OpenAI's format too.
+        "chat.completions" | "openai-compat" => DialectId::OpenaiChat,
+        "responses" => DialectId::OpenaiResponses,
+        "messages" => DialectId::AnthropicMessages,
+        "generateContent" | "streamGenerateContent" => DialectId::Gemini,
+        "converse" | "converse-stream" => DialectId::BedrockConverse,
+        "v2.chat" => DialectId::CohereChat,
+        // Both answer alike, but for the name of the text.
+        "api.chat" | "api.generate" => DialectId::OllamaChat,
+        _ => return None,
+    })
+}
+
+/// Why a success at an endpoint that is none of ours is not replayed here.
 fn outside(endpoint: &str) -> &'static str {
     match endpoint {
-        "embeddings" | "embed" => "embeddings, not chat",
-        "completions" | "complete" => "text completion, not chat",
-        "models" => "a list of models",
-        "countTokens" | "count_tokens" => "counts tokens, answers nothing",
-        "responses" | "interactions" | "api.chat" | "api.generate" => "chat in another dialect",
+        "embeddings" | "embed" => "embeddings: replayed by `core/tests/embeddings.rs`",
+        "completions" | "complete" => "text completion, which came before chat",
+        "models" => "a list of models: a free probe, of which only the status is looked at",
+        "countTokens" | "count_tokens" | "count-tokens" => "counts tokens, answers nothing",
+        "interactions" => "Google's Interactions API: another dialect than `gemini`",
+        "v1.chat" => "Cohere's first chat API, which v2 replaced",
+        "invoke" | "invoke-stream" => "a model's own format behind Bedrock, which Converse replaced",
         _ => "UNKNOWN ENDPOINT",
     }
+}
+
+/// How the provider's way of speaking differs.
+fn quirks(vendor: &str, id: DialectId) -> Quirks {
+    let _ = id;
+    catalog::provider(vendor).map_or_else(Quirks::default, |known| known.quirks.clone())
 }
 
 #[test]
@@ -86,62 +124,65 @@ fn replay() {
         return;
     };
     let mut table = Disagreements::read();
+    let mut report = Report::default();
     let mut wrong = Vec::new();
-    let mut skipped: BTreeMap<(String, &str), usize> = BTreeMap::new();
-    for &(provider, id, endpoints) in PROVIDERS {
-        let mut count = 0;
+    let mut seen = 0;
+    for &(provider, vendor, otherwise) in PROVIDERS {
         for fixture in load::fixtures(&folder, provider) {
-            let chat = endpoints.contains(&fixture.endpoint.as_str());
-            let failed = fixture.is_bare_error() && fixture.status != 200;
-            if !chat && !failed {
-                let why = outside(&fixture.endpoint);
-                assert!(
-                    why != "UNKNOWN ENDPOINT",
-                    "{}: say why it is not replayed",
-                    fixture.id
-                );
-                *skipped
-                    .entry((format!("{provider} {}", fixture.endpoint), why))
-                    .or_default() += 1;
-                continue;
-            }
-            count += 1;
-            // Google serves OpenAI's format too.
-            let id = if fixture.endpoint == "openai-compat" {
-                DialectId::OpenaiChat
-            } else {
-                id
+            seen += 1;
+            let id = match speaks(&fixture.endpoint) {
+                Some(id) => id,
+                // Errors have a provider's shape, whatever was asked.
+                None if fixture.status != 200 => otherwise,
+                None => {
+                    let why = outside(&fixture.endpoint);
+                    assert!(
+                        why != "UNKNOWN ENDPOINT",
+                        "{}: say why it is not replayed",
+                        fixture.id
+                    );
+                    report.outside(&fixture, why);
+                    continue;
+                }
             };
             let codec = dialect(id);
             assert_eq!(codec.id(), id);
-            for (what, ours, theirs) in check(codec, &fixture) {
-                if !table.allows(&fixture.id, what, &ours) {
-                    wrong.push(format!(
-                        "{}: {what}:\n    ours   {ours}\n    theirs {theirs}",
-                        fixture.id
-                    ));
+            let mut listed = Vec::new();
+            let mut passes = true;
+            for (what, ours, theirs) in check(codec, &quirks(vendor, id), &fixture) {
+                match table.allows(&fixture.id, what, &ours) {
+                    Some(reason) => listed.push(reason),
+                    None => {
+                        passes = false;
+                        wrong.push(format!(
+                            "{}: {what}:\n    ours   {ours}\n    theirs {theirs}",
+                            fixture.id
+                        ));
+                    }
                 }
             }
+            report.replayed(&fixture, id, passes, listed);
         }
-        println!("{provider}: {count} replayed");
-        assert!(count > 0, "{provider}: no fixture was replayed");
     }
-    for ((endpoint, why), count) in skipped {
-        println!("{endpoint}: {count} left out: {why}");
-    }
+    assert_eq!(seen, RECORDINGS, "a folder of recordings is not looked at");
     wrong.extend(table.stale());
+    println!("{}", report.summary());
     assert!(
         wrong.is_empty(),
         "{} disagreements:\n{}",
         wrong.len(),
         wrong.join("\n")
     );
+    report.compare(Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/fixtures.md"
+    )));
 }
 
 /// (what, ours, theirs) for everything that differs.
 type Differences = Vec<(&'static str, String, String)>;
 
-fn check(codec: &'static dyn Dialect, fixture: &Fixture) -> Differences {
+fn check(codec: &'static dyn Dialect, quirks: &Quirks, fixture: &Fixture) -> Differences {
     let bytes = fixture.bytes();
     if fixture.status != 200 {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_428_000);
@@ -156,9 +197,9 @@ fn check(codec: &'static dyn Dialect, fixture: &Fixture) -> Differences {
     }
     let whole = match fixture.payload {
         Payload::Json(_) if fixture.endpoint != "streamGenerateContent" => codec.decode(&bytes),
-        _ => match stream(codec, [bytes.as_slice()]) {
+        _ => match stream(codec, quirks, [bytes.as_slice()]) {
             Ok(whole) => {
-                if let Some(difference) = splits(codec, &bytes, &whole) {
+                if let Some(difference) = splits(codec, quirks, &bytes, &whole) {
                     return vec![difference];
                 }
                 whole.outcome()
@@ -173,6 +214,10 @@ fn check(codec: &'static dyn Dialect, fixture: &Fixture) -> Differences {
         DialectId::OpenaiChat => expect::openai_chat(fixture),
         DialectId::AnthropicMessages => expect::anthropic(fixture),
         DialectId::Gemini => expect::gemini(fixture),
+        DialectId::OpenaiResponses => expect_more::openai_responses(fixture),
+        DialectId::BedrockConverse => expect_more::bedrock(fixture),
+        DialectId::CohereChat => expect_more::cohere(fixture),
+        DialectId::OllamaChat => expect_more::ollama(fixture),
         other => panic!("{other} has no extractor"),
     };
     match (expected, whole) {
@@ -211,9 +256,10 @@ impl Streamed {
 
 fn stream<'a>(
     codec: &'static dyn Dialect,
+    quirks: &Quirks,
     pieces: impl IntoIterator<Item = &'a [u8]>,
 ) -> Result<Streamed, String> {
-    let mut decoder = StreamDecoder::new(codec, &Quirks::default());
+    let mut decoder = StreamDecoder::new(codec, quirks);
     let mut deltas = Vec::new();
     let mut failure = pieces
         .into_iter()
@@ -241,13 +287,14 @@ fn stream<'a>(
 /// Every byte alone, and twenty random splits, must come to the same.
 fn splits(
     codec: &'static dyn Dialect,
+    quirks: &Quirks,
     bytes: &[u8],
     whole: &Streamed,
 ) -> Option<(&'static str, String, String)> {
     let differs = |how: String, split: Result<Streamed, String>| {
         (split.as_ref() != Ok(whole)).then(|| ("stream", format!("{how}: {split:?}"), format!("{whole:?}")))
     };
-    differs("single bytes".to_owned(), stream(codec, bytes.chunks(1))).or_else(|| {
+    differs("single bytes".to_owned(), stream(codec, quirks, bytes.chunks(1))).or_else(|| {
         (0..20u64).find_map(|seed| {
             let mut random = fastrand::Rng::with_seed(seed);
             let mut rest = bytes;
@@ -258,7 +305,7 @@ fn splits(
                 (!piece.is_empty()).then_some(piece)
             });
             let pieces: Vec<&[u8]> = pieces.collect();
-            differs(format!("seed {seed}"), stream(codec, pieces))
+            differs(format!("seed {seed}"), stream(codec, quirks, pieces))
         })
     })
 }
@@ -285,6 +332,11 @@ fn compare(expected: &Expected, done: &Completion) -> Differences {
         }
     };
     differ("text", format!("{:?}", done.text), format!("{:?}", expected.text));
+    differ(
+        "reasoning",
+        format!("{:?}", done.reasoning),
+        format!("{:?}", expected.reasoning),
+    );
     differ(
         "calls",
         format!("{ours_calls:?}"),

@@ -13,9 +13,9 @@ use std::path::Path;
 
 use hotspare::ErrorKind;
 use hotspare::types::{
-    Billing, ChatRequest, CostRange, Event, ExplainedTarget, Explanation, FailureClass, JsonMap, JsonSchema,
-    KeyStatus, LatencyStatus, Message, Next, ReasoningEffort, RecentError, ResponseFormat, RetryBudgetStatus,
-    Status, Stop, TargetStatus, Tool, ToolChoice, What,
+    Billing, ChatRequest, CostRange, EmbedRequest, Event, ExplainedTarget, Explanation, FailureClass,
+    InputType, JsonMap, JsonSchema, KeyStatus, LatencyStatus, Message, Next, ReasoningEffort, RecentError,
+    ResponseFormat, RetryBudgetStatus, Status, Stop, TargetStatus, Tool, ToolChoice, What,
 };
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -81,6 +81,24 @@ fn request_fields() {
     let names: Vec<&String> = fields.keys().collect();
     assert_eq!(names, ChatRequest::FIELDS);
     golden("request-fields.json", &json!(names));
+}
+
+#[test]
+fn embed_request_fields() {
+    // No `..default()`: a new field must come here too.
+    let request = EmbedRequest {
+        route: Some("embed".to_owned()),
+        timeout: Some(1.0),
+        input: vec!["hi".to_owned()],
+        dimensions: Some(1),
+        input_type: Some(InputType::Query),
+        user: Some("x".to_owned()),
+        provider_options: BTreeMap::from([("openai".to_owned(), JsonMap::new())]),
+        extra: JsonMap::new(),
+    };
+    let fields = names(&request);
+    assert_eq!(fields, EmbedRequest::FIELDS);
+    golden("embed-request-fields.json", &json!(fields));
 }
 
 fn names(value: &impl Serialize) -> Vec<String> {
@@ -245,6 +263,10 @@ fn every_event() -> Vec<What> {
             seconds: None,
         },
         What::LocalNetwork { down: true },
+        What::Catalog {
+            layer: text(),
+            problem: None,
+        },
         What::Probed {
             provider: text(),
             reached: true,

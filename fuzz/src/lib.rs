@@ -1,7 +1,7 @@
 //! What the fuzz targets share: bytes in pieces, and what a stream of them comes to.
 
 use hotspare::catalog::Quirks;
-use hotspare::dialect::{StreamDecoder, dialect};
+use hotspare::dialect::{StreamDecoder, dialect, embedder, length};
 use hotspare::types::{Accumulator, Delta, DialectId, Failure};
 
 /// Reads an input as a way to cut and the bytes to be cut. The first byte is the number of piece lengths that follow
@@ -61,4 +61,24 @@ fn decode(id: DialectId, pieces: &[&[u8]]) -> (Vec<Delta>, Option<Failure>) {
     }
     let failure = decoder.finish(&mut deltas).err();
     (deltas, failure)
+}
+
+/// Checks that no dialect's reader of vectors panics, and that what it gives and passes is what it should be.
+pub fn check_embeddings(data: &[u8]) {
+    for id in DialectId::ALL {
+        let Some(embedder) = embedder(id) else {
+            continue;
+        };
+        let Ok(embedded) = embedder.decode(data) else {
+            continue;
+        };
+        let texts = embedded.vectors.len();
+        if let Ok(length) = length(&embedded, texts) {
+            let mut vectors = embedded.vectors.iter();
+            assert!(
+                vectors
+                    .all(|vector| vector.len() == length && vector.iter().all(|number| number.is_finite()))
+            );
+        }
+    }
 }

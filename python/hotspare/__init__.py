@@ -33,7 +33,18 @@ from ._errors import (
     TimeoutError,  # noqa: A004
     UnsupportedError,
 )
-from ._native import Attempt, Partial, Reply, Span, StreamEvent, ToolCall, ToolCallDelta, Usage, __version__
+from ._native import (
+    Attempt,
+    Embeddings,
+    Partial,
+    Reply,
+    Span,
+    StreamEvent,
+    ToolCall,
+    ToolCallDelta,
+    Usage,
+    __version__,
+)
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
@@ -65,6 +76,7 @@ __all__ = [
     "ContentFilteredError",
     "ContextLengthError",
     "CostRange",
+    "Embeddings",
     "Event",
     "ExplainedTarget",
     "Explanation",

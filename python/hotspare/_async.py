@@ -6,17 +6,17 @@ from weakref import WeakKeyDictionary, ref
 
 from . import _native
 from ._control import Controlled
-from ._request import encode
+from ._request import encode, encode_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Any
 
     from typing_extensions import Self, Unpack
 
-    from ._native import Reply, StreamEvent
-    from .types import ChatOptions, Messages
+    from ._native import Embeddings, Reply, StreamEvent
+    from .types import ChatOptions, EmbedOptions, Messages
 
 
 class AsyncClient(Controlled):
@@ -33,6 +33,14 @@ class AsyncClient(Controlled):
         native = self._alive()
         bridge = _bridge()
         ticket, call = native.start_chat(encode(messages, options), bridge.ready)
+        return await bridge.wait(ticket, call.cancel)
+
+    async def embed(self, texts: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:
+        """The vectors of texts, in their order. More texts than a vendor takes at once go out in parts, one after the
+        other, within one deadline. Cancelling the task closes the connection to the vendor."""
+        native = self._alive()
+        bridge = _bridge()
+        ticket, call = native.start_embed(encode_texts(texts, options), bridge.ready)
         return await bridge.wait(ticket, call.cancel)
 
     def stream(self, messages: Messages, **options: Unpack[ChatOptions]) -> AsyncStream:

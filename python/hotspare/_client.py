@@ -1,18 +1,18 @@
 from __future__ import annotations
 
 from ._control import Controlled
-from ._request import encode
+from ._request import encode, encode_texts
 
 TYPE_CHECKING = False  # importing typing would take longer than the rest of the package
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
     from typing_extensions import Self, Unpack
 
     from . import _native
-    from ._native import Reply, StreamEvent
-    from .types import ChatOptions, Messages
+    from ._native import Embeddings, Reply, StreamEvent
+    from .types import ChatOptions, EmbedOptions, Messages
 
 
 class Client(Controlled):
@@ -27,6 +27,11 @@ class Client(Controlled):
     def chat(self, messages: Messages, **options: Unpack[ChatOptions]) -> Reply:
         """The whole reply. Ctrl-C ends the call, and closes the connection to the vendor."""
         return self._alive().chat(encode(messages, options))
+
+    def embed(self, texts: str | Sequence[str], **options: Unpack[EmbedOptions]) -> Embeddings:
+        """The vectors of texts, in their order. More texts than a vendor takes at once go out in parts, one after the
+        other, within one deadline. Ctrl-C ends the call, and closes the connection to the vendor."""
+        return self._alive().embed(encode_texts(texts, options))
 
     def stream(self, messages: Messages, **options: Unpack[ChatOptions]) -> Stream:
         """The reply as a stream. Returns once the first content is there: until then failures are silent."""

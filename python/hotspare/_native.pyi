@@ -17,6 +17,8 @@ class Client:
     def from_targets(targets: list[str]) -> Client: ...
     def chat(self, request: str) -> Reply: ...
     def start_chat(self, request: str, ready: ReadyQueue) -> tuple[int, Call]: ...
+    def embed(self, request: str) -> Embeddings: ...
+    def start_embed(self, request: str, ready: ReadyQueue) -> tuple[int, Call]: ...
     def open(self, request: str) -> Events: ...
     def status(self) -> dict[str, Any]: ...
     def explain(self, request: str) -> dict[str, Any]: ...
@@ -289,6 +291,49 @@ class Reply:
         """The reply as an OpenAI ``chat.completion`` object."""
     def to_dict(self) -> dict[str, Any]:
         """All of it, as a dict."""
+
+@final
+class Embeddings:
+    """Vectors of texts."""
+
+    @property
+    def embeddings(self) -> list[list[float]]:
+        """One vector a text, in the order of the texts, all of one length. A new list each time."""
+    @property
+    def dimensions(self) -> int:
+        """Numbers in each vector."""
+    @property
+    def target(self) -> str:
+        """The target that answered, ``provider/model``; where parts were answered by several, the last of them."""
+    @property
+    def model(self) -> str | None:
+        """The model that answered, in the vendor's word."""
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all parts."""
+    @property
+    def cost_usd(self) -> float | None:
+        """US dollars of the whole request; None when any part is unknown."""
+    @property
+    def cost_min_usd(self) -> float:
+        """US dollars of the whole request at least."""
+    @property
+    def cost_max_usd(self) -> float | None:
+        """US dollars of the whole request at most; None when a price is unknown."""
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the call to the reply."""
+    @property
+    def created(self) -> int:
+        """When it was answered, Unix seconds."""
+    @property
+    def trail(self) -> list[Attempt]:
+        """Every attempt, the last one being the last part's answer."""
+    def to_openai(self) -> dict[str, Any]:
+        """The reply as OpenAI's list of embeddings."""
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as a dict."""
+    def __len__(self) -> int: ...
 
 @final
 class ToolCallDelta:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-    from .types import ChatOptions, Messages
+    from .types import ChatOptions, EmbedOptions, Messages
 
 
 def open_client(
@@ -29,6 +29,10 @@ def open_client(
 
 def encode(messages: Messages, options: ChatOptions) -> str:
     return dumps({"messages": messages, **options})
+
+
+def encode_texts(texts: str | Sequence[str], options: EmbedOptions) -> str:
+    return dumps({"input": texts, **options})
 
 
 def dumps(value: object) -> str:

@@ -245,6 +245,17 @@ class LocalNetwork(Happening):
 
 
 @dataclass(frozen=True, slots=True)
+class Catalog(Happening):
+    """The facts on models were changed, or were to be."""
+
+    type: ClassVar[Literal["catalog"]] = "catalog"
+    layer: str
+    """By whom: ``file``, ``url`` or ``app``."""
+    problem: str | None
+    """Why they are what they were; ``None`` when they were changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Probed(Happening):
     """A free request to an endpoint came back, or did not."""
 
@@ -282,6 +293,7 @@ Event: TypeAlias = (
     | Limited
     | TargetParked
     | LocalNetwork
+    | Catalog
     | Probed
     | EventsDropped
 )

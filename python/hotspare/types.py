@@ -37,6 +37,9 @@ refused it; the answer broke off; the vendor counted its tokens."""
 Next: TypeAlias = Literal["finish", "same_target", "next_key", "next_target"]
 """What was decided after an attempt."""
 
+InputType: TypeAlias = Literal["query", "document", "classification", "clustering", "similarity"]
+"""What vectors are for: some models make others of a query than of the documents it is to find."""
+
 if TYPE_CHECKING:
 
     class ChatOptions(TypedDict, total=False, extra_items=Any):
@@ -77,5 +80,21 @@ if TYPE_CHECKING:
         provider_options: Mapping[str, Mapping[str, Any]] | None
         """Fields added to the body at one provider only, by provider or dialect name."""
 
+    class EmbedOptions(TypedDict, total=False, extra_items=Any):
+        """The options of ``embed``. Names are OpenAI's; unknown ones go to targets of that family."""
+
+        route: str | None
+        """A route's name, or one target as ``provider/model``. Default: the route named ``embed``."""
+        timeout: float | None
+        """Seconds the whole request may take. Default: the route's ``timeouts.total``."""
+        dimensions: int | None
+        """Numbers in a vector. Default: the route's, else the model's own."""
+        input_type: InputType | None
+        """What the vectors are for. Models that make one kind of vector take no notice of it."""
+        user: str | None
+        """An opaque id of the end user."""
+        provider_options: Mapping[str, Mapping[str, Any]] | None
+        """Fields added to the body at one provider only, by provider or dialect name."""
+
 else:
-    ChatOptions = dict
+    ChatOptions = EmbedOptions = dict

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import hotspare
+import pytest
 from hotspare import _native, events
 from hotspare._records import KEYWORDS
 
@@ -22,17 +23,21 @@ def test_every_error_code_of_the_core_has_an_exception() -> None:
     assert {code for code, _ in _native.exceptions()} == wanted
 
 
-def test_every_request_field_of_the_core_is_an_option() -> None:
-    fields = set(json.loads((SCHEMA / "request-fields.json").read_text()))
+@pytest.mark.parametrize(
+    ("schema", "options", "argument"),
+    [("request-fields.json", "ChatOptions", "messages"), ("embed-request-fields.json", "EmbedOptions", "input")],
+)
+def test_every_request_field_of_the_core_is_an_option(schema: str, options: str, argument: str) -> None:
+    fields = set(json.loads((SCHEMA / schema).read_text()))
     module = ast.parse((ROOT / "python" / "hotspare" / "types.py").read_text())
-    options = next(node for node in ast.walk(module) if isinstance(node, ast.ClassDef) and node.name == "ChatOptions")
+    typed = next(node for node in ast.walk(module) if isinstance(node, ast.ClassDef) and node.name == options)
     named = {
         statement.target.id
-        for statement in options.body
+        for statement in typed.body
         if isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
     }
-    # `messages` is the argument that needs no name.
-    assert named == fields - {"messages"}
+    # One is the argument that needs no name.
+    assert named == fields - {argument}
 
 
 def named(kind: type) -> list[str]:

@@ -376,7 +376,7 @@ def check_server(expect: Json, simulator: Simulator) -> None:
 
 def check_provider(wanted: Json, journal: list[Json]) -> None:
     """Only what may cost money: a free request keeps a connection warm, and no scenario counts on it."""
-    entries = [entry for entry in journal if entry["chat"]]
+    entries = [entry for entry in journal if entry["chat"] or entry["embed"]]
     left = [entry for entry in entries if entry["end"] == "client_disconnected"]
     for name, found in (("requests", entries), ("disconnected", left)):
         if name in wanted:
@@ -385,6 +385,9 @@ def check_provider(wanted: Json, journal: list[Json]) -> None:
             assert least <= len(found) <= most, name
     if "at_once" in wanted:
         assert max(under_way(entries, entry["at_ms"]) for entry in entries) == wanted["at_once"]
+    if "asked" in wanted:
+        for asked in (entry["asked"] for entry in entries if entry["chat"]):
+            assert {**asked, **wanted["asked"]} == asked
     if "keys" in wanted:
         named = {short_hash(key): key for key in wanted["keys"]}
         used = Counter(named.get(entry["key"], entry["key"]) for entry in entries)

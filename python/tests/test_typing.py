@@ -71,6 +71,11 @@ with client.stream("hi", max_tokens=5) as stream:
             print(event.reply)
 assert_type(client.chat([{"role": "user", "content": "hi"}, reply]).trail, list[hotspare.Attempt])
 
+made = client.embed(["a", "b"], input_type="query", dimensions=256)
+assert_type(made, hotspare.Embeddings)
+assert_type(made.embeddings, list[list[float]])
+assert_type(len(made), int)
+
 status = client.status()
 assert_type(status, hotspare.Status)
 for target in status.targets:
@@ -99,6 +104,7 @@ client.on_event(seen)
 async def main() -> None:
     async with hotspare.AsyncClient(targets=["openai/gpt-4o-mini"]) as client:
         assert_type(await client.chat("hi"), hotspare.Reply)
+        assert_type(await client.embed(["hi"]), hotspare.Embeddings)
         client.on_event(seen)
         assert_type(client.status(), hotspare.Status)
         async with client.stream("hi") as stream:
@@ -119,6 +125,7 @@ WRONG = """
 import hotspare
 hotspare.Client("x").chat("hi", temperature="hot")
 hotspare.Client("x").chat(5)
+hotspare.Client("x").embed("hi", input_type="quary")
 if hotspare.Client("x").stream("hi").reply.text: pass
 def seen(event: hotspare.Event) -> None:
     if event.type == "braker": pass
@@ -146,4 +153,4 @@ def test_a_program_is_strictly_typed(tmp_path: Path) -> None:
     assert status == 0, said
     status, said = pyright(wrong)
     assert status == 1
-    assert said.count(" - error:") == 4, said
+    assert said.count(" - error:") == 5, said

@@ -9,10 +9,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use crate::errors::{self, Exceeded, VendorError};
 use crate::plan::{Answer, Body};
 use crate::provider::{Provider, State};
-use crate::render::{self, Reply, Shape};
+use crate::render::{self, Reply, Wire};
 use crate::replay::Recording;
 use crate::request::{Ask, Endpoint};
-use crate::script::{Dialect, ErrorKind, Fault, ReplyScript, Step, UsageScript};
+use crate::script::{ErrorKind, Fault, ReplyScript, Step, UsageScript};
 
 impl Provider {
     /// The reply to a request that was let in.
@@ -23,7 +23,7 @@ impl Provider {
         step: Option<&Step>,
         mut headers: HeaderMap,
     ) -> Answer {
-        let dialect = self.script.dialect;
+        let dialect = ask.wire.dialect;
         let fault = step.and_then(|step| step.fault);
         let model = ask.model.as_deref().unwrap_or_default();
         let status = step.and_then(|step| step.status);
@@ -34,8 +34,7 @@ impl Provider {
             status,
             headers,
             body: Arc::new(Body::whole(bytes)),
-            dialect,
-            shape: ask.shape,
+            wire: ask.wire,
             generated: false,
             error: None,
         };
@@ -63,16 +62,16 @@ impl Provider {
                 );
                 whole(status.unwrap_or(307), Bytes::new(), headers)
             }
-            (Some(Fault::ErrorEvent), None) if !ask.shape.streams() => {
+            (Some(Fault::ErrorEvent), None) if !ask.wire.streams() => {
                 let mut error = error(kind.unwrap_or(ErrorKind::Server));
                 error.status = 200;
-                refusal(dialect, ask.shape, error, &mut headers)
+                refusal(ask.wire, model, error, &mut headers)
             }
             (_, None) => match (kind.filter(|_| !in_band), status) {
-                (Some(kind), _) => refusal(dialect, ask.shape, error(kind), &mut headers),
+                (Some(kind), _) => refusal(ask.wire, model, error(kind), &mut headers),
                 (None, Some(300..=399)) => whole(200, Bytes::new(), headers),
                 (None, Some(failing @ 400..)) => {
-                    refusal(dialect, ask.shape, error(errors::kind_of(failing)), &mut headers)
+                    refusal(ask.wire, model, error(errors::kind_of(failing)), &mut headers)
                 }
                 _ if ask.endpoint == Endpoint::Models => {
                     headers.insert(header::CONTENT_TYPE, JSON);
@@ -81,7 +80,7 @@ impl Provider {
                 _ => {
                     let mut answer = self.reply(state, ask, step, headers);
                     let kind = kind.unwrap_or(ErrorKind::Server);
-                    answer.error = in_band.then(|| error(kind).body);
+                    answer.error = in_band.then(|| (error(kind), model.to_owned()));
                     answer
                 }
             },
@@ -99,15 +98,23 @@ impl Provider {
 
     /// A good reply: recorded, or made up.
     fn reply(&self, state: &mut State, ask: &Ask<'_>, step: Option<&Step>, mut headers: HeaderMap) -> Answer {
-        let dialect = self.script.dialect;
         let fault = step.and_then(|step| step.fault);
         let over = step.and_then(|step| step.reply.as_ref());
         let terminal = fault != Some(Fault::NoTerminalMarker);
         let model = ask.model.as_deref().unwrap_or_default();
         let mut status = 200;
         let mut content_type = None;
-        let body = match self.recording(state, ask).filter(|_| over.is_none()) {
-            Some(recording) => {
+        let recording = self.recording(state, ask).filter(|_| over.is_none());
+        let body = match (&ask.texts, recording) {
+            (Some(texts), _) => {
+                let usage = UsageScript {
+                    input_tokens: texts.tokens(),
+                    ..UsageScript::default()
+                };
+                let bytes = texts.reply(ask.wire.dialect, model).to_string();
+                Arc::new(Body::whole(bytes).with_usage(usage))
+            }
+            (None, Some(recording)) => {
                 status = recording.status;
                 content_type.clone_from(&recording.content_type);
                 headers.insert(
@@ -120,19 +127,17 @@ impl Provider {
                     &recording.endless
                 })
             }
-            None if terminal && over.is_none() => {
-                state.rendered(dialect, &self.script.reply, ask.shape, model)
-            }
-            None => {
+            (None, None) if terminal && over.is_none() => state.rendered(ask.wire, &self.script.reply, model),
+            (None, None) => {
                 let script = over.map(|over| self.script.reply.overlaid(over));
                 let script = script.as_ref().unwrap_or(&self.script.reply);
-                Arc::new(rendered(dialect, script, terminal, ask.shape, model))
+                Arc::new(rendered(ask.wire, script, terminal, model))
             }
         };
         let streams = body.streams();
         headers.insert(
             header::CONTENT_TYPE,
-            content_type.unwrap_or_else(|| own_content_type(streams, ask.shape)),
+            content_type.unwrap_or_else(|| own_content_type(streams, ask.wire)),
         );
         let body = match (fault, streams) {
             (Some(Fault::Empty), true) => Arc::new(Body::stream(Vec::new()).with_usage(self.nothing_said())),
@@ -145,8 +150,7 @@ impl Provider {
             status,
             headers,
             body,
-            dialect,
-            shape: ask.shape,
+            wire: ask.wire,
             generated: true,
             error: None,
         }
@@ -163,6 +167,10 @@ impl Provider {
 
     /// The recording the model names, else the next of the kind asked for, else the next of the other kind.
     fn recording(&self, state: &mut State, ask: &Ask<'_>) -> Option<&Recording> {
+        // Recordings are of the dialect the script names.
+        if ask.endpoint != Endpoint::Chat || ask.wire.dialect != self.script.dialect {
+            return None;
+        }
         let all = &self.script.recordings;
         if let Some(named) = all
             .iter()
@@ -171,7 +179,7 @@ impl Provider {
             return Some(named);
         }
         let of = |streams: bool| all.iter().filter(move |one| one.body.streams() == streams);
-        let asked = ask.shape.streams();
+        let asked = ask.wire.streams();
         let kind = if of(asked).next().is_some() { asked } else { !asked };
         let count = of(kind).count().max(1);
         let next = state.replayed.get_mut(usize::from(kind))?;
@@ -185,16 +193,16 @@ impl State {
     /// Models a client may name before what was rendered for them is thrown away.
     const MODELS: usize = 256;
 
-    /// The provider's normal reply, rendered once a model and shape.
-    fn rendered(&mut self, dialect: Dialect, script: &ReplyScript, shape: Shape, model: &str) -> Arc<Body> {
-        let key = (shape, model.to_owned());
+    /// The provider's normal reply, rendered once a model and format.
+    fn rendered(&mut self, wire: Wire, script: &ReplyScript, model: &str) -> Arc<Body> {
+        let key = (wire, model.to_owned());
         if let Some(body) = self.rendered.get(&key) {
             return Arc::clone(body);
         }
         if self.rendered.len() >= Self::MODELS {
             self.rendered.clear();
         }
-        let body = Arc::new(rendered(dialect, script, true, shape, model));
+        let body = Arc::new(rendered(wire, script, true, model));
         self.rendered.insert(key, Arc::clone(&body));
         body
     }
@@ -205,20 +213,16 @@ pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json"
 const HTML: &[u8] = b"<!DOCTYPE html>\n<html><head><title>502 Bad Gateway</title></head>\n\
     <body><center><h1>502 Bad Gateway</h1></center><hr><center>cloudflare</center></body></html>\n";
 
-fn own_content_type(streams: bool, shape: Shape) -> HeaderValue {
-    if streams && shape != Shape::Array {
-        HeaderValue::from_static("text/event-stream; charset=utf-8")
-    } else {
-        JSON
-    }
+fn own_content_type(streams: bool, wire: Wire) -> HeaderValue {
+    if streams { render::content_type(wire) } else { JSON }
 }
 
-fn rendered(dialect: Dialect, script: &ReplyScript, terminal: bool, shape: Shape, model: &str) -> Body {
+fn rendered(wire: Wire, script: &ReplyScript, terminal: bool, model: &str) -> Body {
     let reply = Reply::new(script, terminal);
-    let body = if shape.streams() {
-        Body::stream(reply.stream(dialect, model, shape))
+    let body = if wire.streams() {
+        Body::stream(reply.stream(wire, model))
     } else {
-        Body::whole_of(reply.whole(dialect, model), reply.chunks())
+        Body::whole_of(reply.whole(wire, model), reply.chunks())
     };
     body.with_usage(reply.usage)
 }
@@ -248,23 +252,22 @@ fn exceeded(step: Option<&Step>) -> Exceeded {
 }
 
 /// An error reply. One that comes with a 200 to a stream is an event of that stream.
-pub(crate) fn refusal(dialect: Dialect, shape: Shape, error: VendorError, headers: &mut HeaderMap) -> Answer {
+pub(crate) fn refusal(wire: Wire, model: &str, error: VendorError, headers: &mut HeaderMap) -> Answer {
     let mut headers = std::mem::take(headers);
-    headers.extend(error.headers);
-    let (content_type, body) = if error.status == 200 && shape.streams() {
-        let event = render::error_event(dialect, shape, true, &error.body);
+    let (content_type, body) = if error.status == 200 && wire.streams() {
+        let event = render::error_event(wire, model, 0, &error);
         let pieces = vec![render::Piece::frame(event)];
-        (own_content_type(true, shape), Body::stream(pieces))
+        (render::content_type(wire), Body::stream(pieces))
     } else {
         (JSON, Body::whole(error.body.to_string()))
     };
+    headers.extend(error.headers);
     headers.insert(header::CONTENT_TYPE, content_type);
     Answer {
         status: error.status,
         headers,
         body: Arc::new(body),
-        dialect,
-        shape,
+        wire,
         generated: false,
         error: None,
     }

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
+use crate::asked::Asked;
+
 /// How an exchange ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -37,10 +39,14 @@ pub struct JournalEntry {
     pub path: String,
     /// Whether it asked for a chat reply; a free request, such as for the list of models, did not.
     pub chat: bool,
+    /// Whether it asked for the vectors of texts.
+    pub embed: bool,
     /// The model it named.
     pub model: Option<String>,
     /// Whether it asked for a stream.
     pub stream: bool,
+    /// What a chat request held. None for other requests, and where the body was no JSON.
+    pub asked: Option<Asked>,
     /// A short hash of its key; never the key.
     pub key: Option<String>,
     /// Whether the key was accepted.

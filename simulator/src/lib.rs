@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod answer;
+mod asked;
 mod clock;
 mod errors;
 mod exchange;
@@ -20,6 +21,7 @@ mod request;
 mod script;
 mod socket;
 
+pub use asked::Asked;
 pub use journal::{End, JournalEntry};
 pub use memory::SimTransport;
 pub use script::{Script, ScriptError};

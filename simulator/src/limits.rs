@@ -219,10 +219,10 @@ impl Limiter {
 fn write_headers(headers: &mut HeaderMap, dialect: Dialect, name: &str, bucket: &Bucket, wall: SystemTime) {
     let full = bucket.until(bucket.capacity);
     let reset = match dialect {
-        Dialect::OpenaiChat => go_duration(full),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => go_duration(full),
         Dialect::AnthropicMessages => rfc3339(wall.checked_add(full).unwrap_or(wall)),
-        // Gemini tells its limits in the body of a 429 alone.
-        Dialect::Gemini => return,
+        // Told in the body of a 429 alone, or nowhere.
+        Dialect::Gemini | Dialect::BedrockConverse | Dialect::CohereChat | Dialect::OllamaChat => return,
     };
     for (what, value) in [
         ("limit", bucket.per_minute.to_string()),
@@ -230,7 +230,7 @@ fn write_headers(headers: &mut HeaderMap, dialect: Dialect, name: &str, bucket: 
         ("reset", reset),
     ] {
         let name = match dialect {
-            Dialect::OpenaiChat => format!("x-ratelimit-{what}-{name}"),
+            _ if dialect.openai() => format!("x-ratelimit-{what}-{name}"),
             _ => format!("anthropic-ratelimit-{name}-{what}"),
         };
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {

@@ -7,8 +7,9 @@ use bytes::{Bytes, BytesMut};
 use fastrand::Rng;
 use http::HeaderMap;
 
-use crate::render::{self, Piece, Shape};
-use crate::script::{Dialect, Fault, Latency, Split, Step, StreamCode, UsageScript};
+use crate::errors::VendorError;
+use crate::render::{self, Piece, Wire};
+use crate::script::{Fault, Latency, Split, Step, StreamCode, UsageScript};
 
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,6 +111,17 @@ impl Body {
         }
     }
 
+    /// How many pieces there are up to that chunk, itself included.
+    fn before(&self, chunk: u32) -> usize {
+        let mut left = chunk;
+        let pieces = self.pieces.iter().take_while(|piece| {
+            let more = left > 0;
+            left -= u32::from(piece.content && more);
+            more
+        });
+        pieces.count()
+    }
+
     pub(crate) fn usage(&self) -> Option<UsageScript> {
         self.usage
     }
@@ -194,12 +206,11 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Arc<Body>,
-    pub(crate) dialect: Dialect,
-    pub(crate) shape: Shape,
+    pub(crate) wire: Wire,
     /// Whether a model was asked, which takes its time.
     pub(crate) generated: bool,
-    /// What the fault `error_event` tells.
-    pub(crate) error: Option<serde_json::Value>,
+    /// What the fault `error_event` tells, and of which model.
+    pub(crate) error: Option<(VendorError, String)>,
 }
 
 impl Answer {
@@ -241,7 +252,7 @@ impl Answer {
                 } else {
                     pace.gap
                 };
-                let bytes = render::keep_alive(self.dialect, self.shape);
+                let bytes = render::keep_alive(self.wire);
                 actions.push(Action::Head(head(Framing::Chunked)));
                 actions.push(Action::Forever { every, bytes });
                 return actions;
@@ -319,16 +330,13 @@ impl Answer {
             anywhere.then_some(body.joined.len() / 2)
         });
         let after_chunks = step.and_then(|step| step.after_chunks).unwrap_or(1);
+        let before = body.before(after_chunks.min(body.chunks));
         let inserted = match fault {
-            Some(Fault::MalformedEvent) => Some(render::malformed_event(
-                self.dialect,
-                self.shape,
-                after_chunks == 0,
-            )),
+            Some(Fault::MalformedEvent) => Some(render::malformed_event(self.wire, before)),
             Some(Fault::ErrorEvent) => self
                 .error
                 .as_ref()
-                .map(|error| render::error_event(self.dialect, self.shape, after_chunks == 0, error)),
+                .map(|(error, model)| render::error_event(self.wire, model, before, error)),
             _ => None,
         };
         actions.push(Action::Head(Head {

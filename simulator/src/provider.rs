@@ -14,7 +14,7 @@ use crate::exchange::{Exchange, Meter};
 use crate::journal::{End, Journal, JournalEntry, fingerprint, hash};
 use crate::limits::Limiter;
 use crate::plan::{Action, Answer, Body, Pace};
-use crate::render::{Reply, Shape};
+use crate::render::{Reply, Wire};
 use crate::request::{Ask, Endpoint, Request};
 use crate::script::{
     Certificate, Dialect, ErrorKind, Fault, Phase, ProviderScript, Step, StreamCode, UsageScript,
@@ -44,7 +44,7 @@ pub(crate) struct State {
     pub(crate) replayed: [usize; 2],
     limiter: Option<Limiter>,
     journal: Journal,
-    pub(crate) rendered: HashMap<(Shape, String), Arc<Body>>,
+    pub(crate) rendered: HashMap<(Wire, String), Arc<Body>>,
     /// Input and output tokens billed, journal entries that were dropped included.
     billed: (u64, u64),
 }
@@ -154,7 +154,9 @@ impl Provider {
             path: ask.path.to_owned(),
             chat: ask.endpoint == Endpoint::Chat,
             model: ask.model.as_deref().map(str::to_owned),
-            stream: ask.shape.streams(),
+            embed: ask.endpoint == Endpoint::Embed,
+            stream: ask.wire.streams(),
+            asked: ask.asked,
             key: ask.key.map(|key| fingerprint(key.as_bytes())),
             authorized: accepted,
             status,
@@ -204,7 +206,7 @@ impl Provider {
             input: usage.input_tokens,
             output: usage.output_tokens,
             chunks: answer.body.chunks(),
-            whole: self.script.bills_after_cancel || !answer.shape.streams(),
+            whole: self.script.bills_after_cancel || !answer.wire.streams(),
         })
     }
 
@@ -216,11 +218,11 @@ impl Provider {
         n: u64,
         now: Now,
     ) -> Settled<'a> {
-        let dialect = self.script.dialect;
+        let dialect = ask.wire.dialect;
         let model = ask.model.as_deref().unwrap_or_default();
         let mut headers = self.headers(n, now);
         let fixed = |error: VendorError, label: Option<&'a str>, mut headers: HeaderMap| Settled {
-            answer: refusal(dialect, ask.shape, error, &mut headers),
+            answer: refusal(ask.wire, model, error, &mut headers),
             step: None,
             pace: self.pace(None, 0, 0, n),
             label,
@@ -249,18 +251,22 @@ impl Provider {
             Endpoint::Other => {
                 let mut error = errors::error(dialect, ErrorKind::InvalidRequest, model, Exceeded::default());
                 error.status = 404;
-                if let Some(message) = error.body.pointer_mut("/error/message") {
-                    *message = format!("the simulator does not serve {}", ask.path).into();
-                }
+                error.say(&format!("the simulator does not serve {}", ask.path));
                 return fixed(error, None, headers);
             }
-            Endpoint::Chat => {}
+            Endpoint::Chat | Endpoint::Embed => {}
         }
         if !ask.readable {
             let error = errors::error(dialect, ErrorKind::InvalidRequest, model, Exceeded::default());
             return fixed(error, None, headers);
         }
-        let usage = self.usage;
+        let usage = match &ask.texts {
+            Some(texts) => UsageScript {
+                input_tokens: texts.tokens(),
+                ..UsageScript::default()
+            },
+            None => self.usage,
+        };
         if let Some(limiter) = &mut state.limiter {
             let tokens = usage.input_tokens.saturating_add(usage.output_tokens);
             let (told, exceeded) = limiter.take(ask.key, tokens, dialect, now);
@@ -328,9 +334,11 @@ impl Provider {
         let mut headers = HeaderMap::with_capacity(8);
         insert(&mut headers, header::DATE, &httpdate::fmt_http_date(now.wall));
         let id = match self.script.dialect {
-            Dialect::OpenaiChat => "x-request-id",
+            Dialect::OpenaiChat | Dialect::OpenaiResponses => "x-request-id",
             Dialect::AnthropicMessages => "request-id",
-            Dialect::Gemini => return headers,
+            Dialect::BedrockConverse => "x-amzn-requestid",
+            Dialect::CohereChat => "x-debug-trace-id",
+            Dialect::Gemini | Dialect::OllamaChat => return headers,
         };
         insert(
             &mut headers,

@@ -5,6 +5,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use http::HeaderValue;
 use serde::Deserialize;
 use serde_json::Value;
@@ -40,6 +43,8 @@ struct Response {
     body: Option<Value>,
     text: Option<String>,
     sse: Option<String>,
+    ndjson: Option<String>,
+    eventstream_b64: Option<String>,
 }
 
 impl Recording {
@@ -69,21 +74,29 @@ impl Recording {
 
     fn new(fixture: Fixture, dialect: Dialect) -> Option<Self> {
         let response = fixture.response;
-        let chat = match dialect {
-            Dialect::OpenaiChat => matches!(fixture.endpoint.as_str(), "chat.completions" | "openai-compat"),
-            Dialect::AnthropicMessages => fixture.endpoint == "messages",
-            Dialect::Gemini => {
-                matches!(
-                    fixture.endpoint.as_str(),
-                    "generateContent" | "streamGenerateContent"
-                )
-            }
+        let endpoints: &[&str] = match dialect {
+            Dialect::OpenaiChat => &["chat.completions", "openai-compat"],
+            Dialect::OpenaiResponses => &["responses"],
+            Dialect::AnthropicMessages => &["messages"],
+            Dialect::Gemini => &["generateContent", "streamGenerateContent"],
+            Dialect::BedrockConverse => &["converse", "converse-stream"],
+            Dialect::CohereChat => &["v2.chat"],
+            Dialect::OllamaChat => &["api.chat"],
         };
-        if !chat || !(200..300).contains(&response.status) {
+        if !endpoints.contains(&fixture.endpoint.as_str()) || !(200..300).contains(&response.status) {
             return None;
         }
-        let (body, endless) = if let Some(sse) = response.sse {
-            let pieces = pieces(dialect, &sse);
+        let events = match (response.sse, response.ndjson, response.eventstream_b64) {
+            (Some(sse), _, _) => Some(blocks(&sse)),
+            (_, Some(lines), _) => {
+                let lines = lines.split_inclusive('\n');
+                Some(lines.map(|line| Bytes::from(line.to_owned())).collect())
+            }
+            (_, _, Some(frames)) => Some(split_frames(STANDARD.decode(frames).ok()?.into())),
+            _ => None,
+        };
+        let (body, endless) = if let Some(events) = events {
+            let pieces = pieces(dialect, events);
             let content = pieces.iter().take_while(|piece| piece.content).cloned().collect();
             (Body::stream(pieces), Body::stream(content))
         } else if let Some(mut body) = response.body {
@@ -121,36 +134,51 @@ fn find(path: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
     Ok(())
 }
 
-/// The events of a stream, each with the blank line that ends it. From the one on that says why the reply ended,
-/// they count as its end, not as content.
-fn pieces(dialect: Dialect, sse: &str) -> Vec<Piece> {
-    let mut events = Vec::new();
+/// The events of a stream, each with the blank line that ends it.
+fn blocks(sse: &str) -> Vec<Bytes> {
+    let mut events: Vec<Bytes> = Vec::new();
     let mut event = String::new();
     for line in sse.split_inclusive('\n') {
         event.push_str(line);
         if line.trim_end_matches(['\r', '\n']).is_empty() {
-            events.push(std::mem::take(&mut event));
+            events.push(std::mem::take(&mut event).into());
         }
     }
     if !event.is_empty() {
-        events.push(event);
+        events.push(event.into());
     }
+    events
+}
+
+/// The frames of an event stream, each of which begins with its length.
+fn split_frames(mut bytes: Bytes) -> Vec<Bytes> {
+    let mut frames = Vec::new();
+    while let Some(length) = bytes.first_chunk() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        frames.push(bytes.split_to(length.clamp(4, bytes.len())));
+    }
+    frames
+}
+
+/// From the event on that says why the reply ended, they count as its end, not as content.
+fn pieces(dialect: Dialect, events: Vec<Bytes>) -> Vec<Piece> {
     let mut content = true;
-    let pieces = events.into_iter().map(|event| {
-        content = content && !says_end(dialect, &event);
-        Piece {
-            bytes: event.into(),
-            content,
-        }
+    let pieces = events.into_iter().map(|bytes| {
+        content = content && !says_end(dialect, &bytes);
+        Piece { bytes, content }
     });
     pieces.collect()
 }
 
-fn says_end(dialect: Dialect, event: &str) -> bool {
-    let data = event
-        .lines()
-        .filter_map(|line| line.strip_prefix("data:"))
-        .map(str::trim);
+fn says_end(dialect: Dialect, event: &[u8]) -> bool {
+    let event = String::from_utf8_lossy(event);
+    if dialect == Dialect::BedrockConverse {
+        return event.contains("messageStop");
+    }
+    let data = event.lines().filter_map(|line| match dialect {
+        Dialect::OllamaChat => Some(line),
+        _ => line.strip_prefix("data:").map(str::trim),
+    });
     data.into_iter().any(|data| {
         if data == "[DONE]" {
             return true;
@@ -161,6 +189,14 @@ fn says_end(dialect: Dialect, event: &str) -> bool {
         let said = |path: &str| body.pointer(path).is_some_and(|value| !value.is_null());
         match dialect {
             Dialect::OpenaiChat => said("/choices/0/finish_reason"),
+            Dialect::OpenaiResponses => {
+                let kind = body.get("type").and_then(Value::as_str).unwrap_or_default();
+                ["response.completed", "response.incomplete", "response.failed"].contains(&kind)
+            }
+            Dialect::CohereChat => said("/delta/finish_reason"),
+            Dialect::OllamaChat => body.get("done") == Some(&Value::Bool(true)),
+            // Its frames are told above.
+            Dialect::BedrockConverse => false,
             Dialect::AnthropicMessages => {
                 said("/delta/stop_reason") || body.get("type").is_some_and(|kind| kind == "message_stop")
             }
@@ -173,6 +209,10 @@ fn forget_finish(body: &mut Value) {
     for path in [
         "/choices/0/finish_reason",
         "/stop_reason",
+        "/status",
+        "/stopReason",
+        "/finish_reason",
+        "/done_reason",
         "/candidates/0/finishReason",
     ] {
         if let Some(reason) = body.pointer_mut(path) {

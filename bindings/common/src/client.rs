@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use hotspare::types::{ChatRequest, Reply};
+use hotspare::types::{ChatRequest, EmbedReply, EmbedRequest, Reply};
 use hotspare::{Client, Config, Result};
 use once_cell::sync::OnceCell;
 
@@ -125,6 +125,14 @@ impl SharedClient {
     /// The call's.
     pub async fn send(self: Arc<Self>, request: ChatRequest) -> Result<Reply> {
         self.get()?.send(request).await
+    }
+
+    /// Vectors of texts.
+    ///
+    /// # Errors
+    /// The call's.
+    pub async fn embed(self: Arc<Self>, request: EmbedRequest) -> Result<EmbedReply> {
+        self.get()?.send_embed(request).await
     }
 
     /// A stream's events.

@@ -3,13 +3,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use hotspare::Result;
-use hotspare::types::ChatRequest;
+use hotspare::types::{ChatRequest, EmbedRequest};
 use hotspare_bridge::{SharedClient, Source, Task, generation, guarded, spawn, spawn_then};
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 
 use crate::convert::to_dict;
+use crate::embeddings::Embeddings;
 use crate::errors::raise;
 use crate::feed::EventFeed;
 use crate::ready::{Call, Outcome, ReadyQueue};
@@ -107,6 +108,24 @@ impl Client {
         Ok((ticket, Call::new(task)))
     }
 
+    /// Vectors of texts, waited for.
+    fn embed(&self, py: Python<'_>, request: &str) -> PyResult<Embeddings> {
+        let request = parse_embed(py, request)?;
+        let reply = block_on(py, spawn(self.shared(py)?.embed(request)))?;
+        Ok(Embeddings::new(Arc::new(reply)))
+    }
+
+    /// Begins a call whose vectors come through `ready`, under the ticket returned.
+    fn start_embed(&self, py: Python<'_>, request: &str, ready: &ReadyQueue) -> PyResult<(u64, Call)> {
+        let request = parse_embed(py, request)?;
+        let ticket = ready.ticket();
+        let task: Task<()> = spawn_then(self.shared(py)?.embed(request), {
+            let ready = ready.share();
+            move |result| ready.push(ticket, Outcome::Embeddings(Box::new(result)))
+        });
+        Ok((ticket, Call::new(task)))
+    }
+
     /// Begins a stream.
     fn open(&self, py: Python<'_>, request: &str) -> PyResult<Events> {
         Ok(Events::new(self.shared(py)?.open(parse(py, request)?)))
@@ -156,4 +175,8 @@ impl Client {
 
 fn parse(py: Python<'_>, request: &str) -> PyResult<ChatRequest> {
     guarded(|| ChatRequest::from_json(request.as_bytes())).map_err(|error| raise(py, &error))
+}
+
+fn parse_embed(py: Python<'_>, request: &str) -> PyResult<EmbedRequest> {
+    guarded(|| EmbedRequest::from_json(request.as_bytes())).map_err(|error| raise(py, &error))
 }

@@ -5,6 +5,7 @@
 
 mod client;
 mod convert;
+mod embeddings;
 mod errors;
 mod event;
 mod feed;
@@ -28,6 +29,8 @@ mod _native {
 
     #[pymodule_export]
     use crate::client::Client;
+    #[pymodule_export]
+    use crate::embeddings::Embeddings;
     #[pymodule_export]
     use crate::event::{StreamEvent, ToolCallDelta};
     #[pymodule_export]
@@ -83,6 +86,7 @@ mod _native {
     fn restore(py: Python<'_>, class: &str, json: &str) -> PyResult<Py<PyAny>> {
         match class {
             "Reply" => Reply::restored(py, json),
+            "Embeddings" => Embeddings::restored(py, json),
             "Partial" => Partial::restored(py, json),
             "ToolCall" => ToolCall::restored(py, json),
             "Span" => Span::restored(py, json),

@@ -11,17 +11,20 @@ use std::task::Wake;
 use hotspare::Result;
 use hotspare::types;
 use hotspare_bridge::Task;
+use pyo3::PyClass;
 use pyo3::exceptions::PyOSError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use crate::embeddings::Embeddings;
 use crate::errors::instance;
 use crate::reply::Reply;
 
 /// What a ticket was waiting for.
 pub(crate) enum Outcome {
     Reply(Box<Result<types::Reply>>),
+    Embeddings(Box<Result<types::EmbedReply>>),
     /// Look again.
     Wake,
 }
@@ -154,17 +157,28 @@ impl ReadyQueue {
             }
             match outcome {
                 Outcome::Wake => future.call_method1(intern!(py, "set_result"), (py.None(),))?,
-                Outcome::Reply(result) => match *result {
-                    Ok(reply) => {
-                        future.call_method1(intern!(py, "set_result"), (Reply::new(Arc::new(reply)),))?
-                    }
-                    Err(error) => {
-                        future.call_method1(intern!(py, "set_exception"), (instance(py, &error),))?
-                    }
-                },
+                Outcome::Reply(result) => settle(py, &future, *result, |reply| Reply::new(Arc::new(reply)))?,
+                Outcome::Embeddings(result) => {
+                    settle(py, &future, *result, |reply| Embeddings::new(Arc::new(reply)))?
+                }
             };
         }
         Ok(())
+    }
+}
+
+fn settle<'py, T, C>(
+    py: Python<'py>,
+    future: &Bound<'py, PyAny>,
+    result: Result<T>,
+    object: impl FnOnce(T) -> C,
+) -> PyResult<Bound<'py, PyAny>>
+where
+    C: PyClass + Into<PyClassInitializer<C>>,
+{
+    match result {
+        Ok(value) => future.call_method1(intern!(py, "set_result"), (Bound::new(py, object(value))?,)),
+        Err(error) => future.call_method1(intern!(py, "set_exception"), (instance(py, &error),)),
     }
 }
 

@@ -1,16 +1,18 @@
-use crate::catalog::Model;
+use crate::catalog::{Model, Prices};
 use crate::mutant::{self, Mutant};
 use crate::types::{Billing, CostRange, Failure, FailureClass, Phase, Sent, Usage};
 
 /// Bytes a token stands for, on average: OpenAI's and Anthropic's own rule of thumb for English.
 const BYTES_PER_TOKEN: u64 = 4;
+/// Twice that: dense text has more bytes a token, and "at least" must hold.
+const DENSE_BYTES: u64 = 2 * BYTES_PER_TOKEN;
 /// Output tokens a vendor may generate before it notices that we left: a second at 200 tokens/s.
 const LAG_TOKENS: u64 = 200;
 
 /// What one attempt may cost, known before it is sent. US dollars; None where the catalog has no price.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Quote {
-    prices: Option<Prices>,
+    prices: Option<Bounds>,
     /// Bytes of the prompt: no token is shorter than a byte, so never fewer than its tokens.
     input_bytes: u64,
     /// Most output tokens; None when nothing bounds them.
@@ -19,12 +21,42 @@ pub struct Quote {
     stops: bool,
 }
 
+/// Prices of a prompt whose length in tokens is not known, only its bytes.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Prices {
-    input: f64,
-    /// The dearest an input token can be: fresh, or written to a cache.
+struct Bounds {
+    /// If it is as short as it can be.
+    least: Prices,
+    /// If it is as long as the rule of thumb says.
+    usual: Prices,
+    /// The dearest an input token can be: fresh, or written to a cache, in whichever tier.
     input_worst: f64,
-    output: f64,
+    /// The dearest an output token can be.
+    output_worst: f64,
+}
+
+impl Bounds {
+    fn new(facts: &Model, bytes: u64) -> Option<Self> {
+        let least = facts.prices(bytes / DENSE_BYTES)?;
+        let reached = facts.tiers.iter().map(|tier| tier.above.saturating_add(1));
+        let all = reached
+            .filter(|tokens| *tokens <= bytes)
+            .chain([0])
+            .filter_map(|tokens| facts.prices(tokens));
+        let (input_worst, output_worst) = all.fold((0.0, 0.0), |(input, output), prices| {
+            let writes = [
+                facts.cache_write.map(|_| prices.cache_write),
+                facts.cache_write_1h.map(|_| prices.cache_write_1h),
+            ];
+            let dearest = writes.into_iter().flatten().fold(prices.input, f64::max);
+            (f64::max(input, dearest), f64::max(output, prices.output))
+        });
+        Some(Self {
+            least,
+            usual: facts.prices(bytes.div_ceil(BYTES_PER_TOKEN))?,
+            input_worst,
+            output_worst,
+        })
+    }
 }
 
 /// What became of an attempt, as far as its bill goes.
@@ -47,14 +79,7 @@ impl Quote {
     /// A quote for a prompt of `input_bytes`. `max_tokens` is what the request allows.
     #[must_use]
     pub fn new(facts: Option<&Model>, input_bytes: u64, max_tokens: Option<u32>, stops: bool) -> Self {
-        let prices = facts.map(|facts| Prices {
-            input: facts.input,
-            input_worst: [facts.cache_write, facts.cache_write_1h]
-                .into_iter()
-                .flatten()
-                .fold(facts.input, f64::max),
-            output: facts.output,
-        });
+        let prices = facts.and_then(|facts| Bounds::new(facts, input_bytes));
         let most = facts.and_then(|facts| facts.max_output.map(u64::from).or(facts.context_window));
         Self {
             prices,
@@ -73,14 +98,14 @@ impl Quote {
     /// The prompt alone, by the rule of thumb.
     #[must_use]
     pub fn prompt(&self) -> Option<f64> {
-        Some(dollars(self.input_tokens(), self.prices?.input))
+        Some(dollars(self.input_tokens(), self.prices?.usual.input))
     }
 
     /// The dearest it can get.
     #[must_use]
     pub fn worst(&self) -> Option<f64> {
         let prices = self.prices?;
-        Some(dollars(self.input_bytes, prices.input_worst) + dollars(self.max_output?, prices.output))
+        Some(dollars(self.input_bytes, prices.input_worst) + dollars(self.max_output?, prices.output_worst))
     }
 
     /// The bill: what is known of it, and between which amounts it lies. `usage` is what the vendor had told, `seen`
@@ -124,10 +149,8 @@ impl Quote {
 
     /// What had come costs at least this much.
     fn least(&self, told: Option<f64>, seen: u64) -> f64 {
-        // Half the rule of thumb: dense text has more bytes a token, and "at least" must hold.
-        const BYTES: u64 = 2 * BYTES_PER_TOKEN;
-        let guess = self.prices.map_or(0.0, |prices| {
-            dollars(self.input_bytes / BYTES, prices.input) + dollars(seen / BYTES, prices.output)
+        let guess = self.prices.map_or(0.0, |Bounds { least, .. }| {
+            dollars(self.input_bytes / DENSE_BYTES, least.input) + dollars(seen / DENSE_BYTES, least.output)
         });
         // Counts that came before the end may lack the output, never overstate it.
         told.unwrap_or(guess)
@@ -137,7 +160,7 @@ impl Quote {
         let worst = match (most_output, self.prices) {
             (Some(output), Some(prices)) => {
                 let output = output.min(self.max_output.unwrap_or(u64::MAX));
-                Some(dollars(self.input_bytes, prices.input_worst) + dollars(output, prices.output))
+                Some(dollars(self.input_bytes, prices.input_worst) + dollars(output, prices.output_worst))
             }
             _ => self.worst(),
         };

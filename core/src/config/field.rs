@@ -6,9 +6,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-use super::KeySource;
 use super::problem::did_you_mean;
 use super::tree::{Node, Value};
+use super::{CloudKey, KeySource};
 
 /// What is wrong with a value: the message and perhaps a hint.
 pub(super) type Wrong = (String, Option<String>);
@@ -30,6 +30,16 @@ pub(super) fn text(node: &Node) -> Result<&str, Wrong> {
     match &node.value {
         Value::Text(text) => Ok(text),
         _ => Err(expected("a string", node)),
+    }
+}
+
+/// A part of a URL or a name of a field: letters, digits, `-`, `_` and `.`.
+pub(super) fn part(node: &Node) -> Result<&str, Wrong> {
+    let text = text(node)?;
+    let fine = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    match !text.is_empty() && text.chars().all(fine) {
+        true => Ok(text),
+        false => Err(expected("a name of letters, digits, `-`, `_` and `.`", node)),
     }
 }
 
@@ -100,10 +110,25 @@ fn seconds(text: &str) -> Option<f64> {
     Some(number.parse::<f64>().ok()? * scale)
 }
 
-/// A base URL. Messages name the host at most: the rest may hold a secret.
-pub(super) fn base_url(node: &Node) -> Result<Url, Wrong> {
-    let wrong = |message: String| Err((message, None));
+/// The URL of a page that is fetched without a key; it may have a query.
+pub(super) fn page_url(node: &Node) -> Result<Url, Wrong> {
     let text = text(node)?;
+    let (page, query) = text
+        .split_once('?')
+        .map_or((text, None), |(page, query)| (page, Some(query)));
+    let mut url = checked_url(page)?;
+    url.set_query(query);
+    Ok(url)
+}
+
+/// A base URL, without a trailing slash.
+pub(super) fn base_url(node: &Node) -> Result<Url, Wrong> {
+    checked_url(text(node)?)
+}
+
+/// Messages name the host at most: the rest may hold a secret.
+fn checked_url(text: &str) -> Result<Url, Wrong> {
+    let wrong = |message: String| Err((message, None));
     let Ok(mut url) = Url::parse(text) else {
         return wrong("expected a URL such as \"https://api.example.com/v1\"".to_owned());
     };
@@ -145,7 +170,7 @@ pub(super) fn base_url(node: &Node) -> Result<Url, Wrong> {
 
 /// A key source. No message holds any part of what was written, since it may be a key.
 pub(super) fn key_source(node: &Node, base: &Path) -> Result<KeySource, Wrong> {
-    const KNOWN: [&str; 2] = ["env", "file"];
+    const KNOWN: [&str; 5] = ["env", "file", "gcp", "azure", "aws"];
     const LATER: [&str; 3] = ["vault", "aws-sm", "exec"];
     let wrong =
         |message: &str, hint: &str| Err((message.to_owned(), (!hint.is_empty()).then(|| hint.to_owned())));
@@ -160,11 +185,12 @@ pub(super) fn key_source(node: &Node, base: &Path) -> Result<KeySource, Wrong> {
         Some(("env", _)) => return wrong("what follows \"env:\" is not the name of a variable", ""),
         Some(("file", "")) => return wrong("a path is missing after \"file:\"", ""),
         Some(("file", path)) => return Ok(KeySource::File(base.join(path))),
+        Some((scheme @ ("gcp" | "azure" | "aws"), rest)) => return cloud_key(scheme, rest, base),
         Some((scheme, _)) => {
             if let Some(later) = LATER.iter().find(|later| **later == scheme) {
                 return wrong(
                     &format!("\"{later}:\" is not supported by this version"),
-                    "known: env:, file:",
+                    "known: env:, file:, gcp:, azure:, aws:",
                 );
             }
             if let Some(hint) = did_you_mean(scheme, KNOWN.into_iter().chain(LATER)) {
@@ -183,6 +209,34 @@ pub(super) fn key_source(node: &Node, base: &Path) -> Result<KeySource, Wrong> {
         Ok(()) => Ok(KeySource::Literal(SecretString::from(text.clone()))),
         Err(why) => wrong(&format!("the key {why}"), ""),
     }
+}
+
+fn cloud_key(scheme: &str, rest: &str, base: &Path) -> Result<KeySource, Wrong> {
+    let (kind, name) = rest
+        .split_once(':')
+        .map_or((rest, None), |(kind, name)| (kind, Some(name)));
+    let cloud = match (scheme, kind, name.filter(|name| !name.is_empty())) {
+        ("gcp", "service-account", Some(path)) => CloudKey::GcpServiceAccount(base.join(path)),
+        ("gcp", "metadata", None) => CloudKey::GcpMetadata,
+        ("gcp", "default", None) => CloudKey::GcpDefault,
+        ("azure", "entra", None) => CloudKey::AzureEntra,
+        ("azure", "managed-identity", None) => CloudKey::AzureManagedIdentity,
+        ("aws", "env", None) => CloudKey::AwsEnv,
+        ("aws", "profile", Some(name)) => CloudKey::AwsProfile(name.to_owned()),
+        ("aws", "role", None) => CloudKey::AwsRole,
+        ("aws", "default", None) => CloudKey::AwsDefault,
+        _ => {
+            let forms = CloudKey::FORMS
+                .into_iter()
+                .filter(|form| form.starts_with(scheme));
+            let forms: Vec<&str> = forms.collect();
+            return Err((
+                format!("unknown credentials \"{scheme}:{kind}\""),
+                Some(format!("known: {}", forms.join(", "))),
+            ));
+        }
+    };
+    Ok(KeySource::Cloud(cloud))
 }
 
 /// Whether a key can stand in a header, or why not.

@@ -2,16 +2,20 @@
 //!
 //! Readers report *all* problems, each with its key path, its line where the text has lines, and the nearest valid name.
 
+mod embed;
 mod field;
 mod options;
 mod problem;
 mod read;
 mod read_options;
+mod read_provider;
 mod section;
 mod tree;
 
+pub use embed::{Embedding, RouteKind};
+pub(crate) use embed::{SAME_MODEL, other_model};
 pub(crate) use field::check_key;
-pub use options::{Adapt, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
+pub use options::{Adapt, CatalogSource, CloudKey, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
 pub(crate) use problem::did_you_mean;
 pub use problem::{ConfigError, Problem};
 
@@ -19,9 +23,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use http::HeaderName;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::catalog::{Auth, Quirks, fits};
 use crate::types::{DialectId, FailureClass, Rates};
 
 /// Most attempts a request, by default: gRPC's and AWS's own caps are 3 to 5.
@@ -40,6 +46,8 @@ pub struct Config {
     pub extra_roots: Vec<PathBuf>,
     /// Connections kept open to the targets a route would use next.
     pub standby: Standby,
+    /// Facts on models besides those of this build.
+    pub catalog: CatalogSource,
 }
 
 impl Config {
@@ -105,13 +113,26 @@ impl Config {
 pub struct Provider {
     /// Its name.
     pub name: String,
+    /// Its entry in the [catalog](crate::catalog), under which the facts on its models stand. None: a vendor not known
+    /// there.
+    pub vendor: Option<String>,
     /// The format it speaks.
     pub dialect: DialectId,
     /// Base URL without a trailing slash (`Url` itself keeps one where there is no path). `https`, or `http` on loopback,
     /// `*.localhost` and `*.sim` hosts. Never with a user, a query or a fragment.
     pub base_url: Url,
+    /// The region it is called in, where the vendor has regions.
+    pub region: Option<String>,
+    /// How a request shows its key. None: as is usual in the dialect.
+    pub auth: Option<Auth>,
     /// Its key pool. Empty: requests carry no key.
     pub keys: Vec<PooledKey>,
+    /// Headers that every request carries, over those of the dialect. Their values may be secrets.
+    pub headers: Vec<(HeaderName, KeySource)>,
+    /// Models that are served in another format, or elsewhere; the first that fits.
+    pub surfaces: Vec<Surface>,
+    /// How its way of speaking the format differs.
+    pub quirks: Quirks,
     /// The limits of each of its accounts, as far as the user knows them.
     pub limits: Rates,
     /// What it may fail together with, such as `cloud:aws:us-east-1` or `edge:cloudflare`; other targets are preferred
@@ -120,6 +141,31 @@ pub struct Provider {
     /// Path of a free request under `base_url`, such as `/models`; it keeps connections warm and finds out whether the
     /// endpoint can be reached. None: the base URL is asked for without a key.
     pub probe: Option<String>,
+}
+
+impl Provider {
+    /// The surface that serves `model`; None when it is served as the provider's other models are.
+    #[must_use]
+    pub fn surface(&self, model: &str) -> Option<&Surface> {
+        self.surfaces
+            .iter()
+            .find(|surface| surface.models.iter().any(|pattern| fits(pattern, model)))
+    }
+}
+
+/// Models of a provider that are served in another format, or elsewhere.
+#[derive(Debug, Clone)]
+pub struct Surface {
+    /// The format they are served in.
+    pub dialect: DialectId,
+    /// Patterns of their ids; `*` stands for any text.
+    pub models: Vec<String>,
+    /// Base URL, as [`Provider::base_url`].
+    pub base_url: Url,
+    /// How a request shows its key there. None: as is usual in the dialect.
+    pub auth: Option<Auth>,
+    /// How the format is spoken there.
+    pub quirks: Quirks,
 }
 
 /// Where a key comes from. `Debug` never shows a literal.
@@ -131,6 +177,8 @@ pub enum KeySource {
     File(PathBuf),
     /// The key itself.
     Literal(SecretString),
+    /// Credentials of a cloud, from which tokens or signatures are made.
+    Cloud(CloudKey),
 }
 
 /// Provider and model: what one attempt is sent to.
@@ -187,6 +235,11 @@ pub struct Route {
     pub hedge: Option<Hedge>,
     /// What is done with a request that a target cannot be asked as it is. Default: that target is passed over.
     pub adapt: Adapt,
+    /// Whether it answers chats or makes embeddings. Default: chats. A route of either kind whose targets are all of one
+    /// model name serves embeddings that are asked of it by name.
+    pub kind: RouteKind,
+    /// What a route of kind `embed` says of its vectors.
+    pub embedding: Embedding,
 }
 
 /// A route's timers.
@@ -255,6 +308,8 @@ impl Default for Route {
             via_stream: false,
             hedge: None,
             adapt: Adapt::default(),
+            kind: RouteKind::default(),
+            embedding: Embedding::default(),
         }
     }
 }

@@ -1,8 +1,13 @@
 //! The parts of routes, providers and clients that have defaults of their own.
 
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use url::Url;
+
 use super::KeySource;
+use crate::catalog::Catalog;
 
 /// What a route does when a stream breaks after content has reached the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -105,6 +110,27 @@ impl Default for Standby {
     }
 }
 
+/// Facts on models besides those of this build.
+#[derive(Debug, Clone)]
+pub struct CatalogSource {
+    /// The facts of this build with those of `catalog.file` over them.
+    pub facts: Arc<Catalog>,
+    /// Where more are fetched from, from the first call on. They stand over those of the file.
+    pub url: Option<Url>,
+    /// How often they are fetched. Default 24 h: prices change by the month.
+    pub refresh: Duration,
+}
+
+impl Default for CatalogSource {
+    fn default() -> Self {
+        Self {
+            facts: Arc::default(),
+            url: None,
+            refresh: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
 /// What is done with a request that a target has no equal for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Adapt {
@@ -113,4 +139,58 @@ pub enum Adapt {
     Strict,
     /// What the target has no equal for is left out, and named in the trail.
     Lossy,
+}
+
+/// Credentials of a cloud.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CloudKey {
+    /// `gcp:service-account:PATH`: a service account's key file. Relative to the config file's directory.
+    GcpServiceAccount(PathBuf),
+    /// `gcp:metadata`: the account of the Google machine this runs on.
+    GcpMetadata,
+    /// `gcp:default`: the file that `GOOGLE_APPLICATION_CREDENTIALS` names, or else the machine's account.
+    GcpDefault,
+    /// `azure:entra`: an app, by `AZURE_TENANT_ID`, `AZURE_CLIENT_ID` and `AZURE_CLIENT_SECRET`.
+    AzureEntra,
+    /// `azure:managed-identity`: the identity of the Azure machine this runs on.
+    AzureManagedIdentity,
+    /// `aws:env`: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, where set, `AWS_SESSION_TOKEN`.
+    AwsEnv,
+    /// `aws:profile:NAME`: a profile of the shared credentials file.
+    AwsProfile(String),
+    /// `aws:role`: the role of the container, or of the instance, this runs on.
+    AwsRole,
+    /// `aws:default`: the first of variables, the profile `AWS_PROFILE` or `default`, and the role.
+    AwsDefault,
+}
+
+impl CloudKey {
+    /// What configs say for each, without what follows.
+    pub const FORMS: [&str; 9] = [
+        "gcp:service-account:PATH",
+        "gcp:metadata",
+        "gcp:default",
+        "azure:entra",
+        "azure:managed-identity",
+        "aws:env",
+        "aws:profile:NAME",
+        "aws:role",
+        "aws:default",
+    ];
+}
+
+impl std::fmt::Display for CloudKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::GcpServiceAccount(path) => write!(f, "gcp:service-account:{}", path.display()),
+            Self::GcpMetadata => f.write_str("gcp:metadata"),
+            Self::GcpDefault => f.write_str("gcp:default"),
+            Self::AzureEntra => f.write_str("azure:entra"),
+            Self::AzureManagedIdentity => f.write_str("azure:managed-identity"),
+            Self::AwsEnv => f.write_str("aws:env"),
+            Self::AwsProfile(name) => write!(f, "aws:profile:{name}"),
+            Self::AwsRole => f.write_str("aws:role"),
+            Self::AwsDefault => f.write_str("aws:default"),
+        }
+    }
 }

@@ -4,18 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use url::Url;
-
 use super::field::{self, Wrong};
 use super::problem::did_you_mean;
+use super::read_provider::usual;
 use super::section::{At, Reader, Section, join};
 use super::tree::{Node, Value};
 use super::{
-    Backoff, Config, ConfigError, KeySource, PooledKey, Problem, Provider, Route, Standby, Strategy, Target,
+    Backoff, CatalogSource, Config, ConfigError, Problem, Provider, Route, Standby, Strategy, Target,
     Timeouts,
 };
 use crate::catalog;
-use crate::types::{DialectId, FailureClass, Rates};
+use crate::types::FailureClass;
 
 /// Attempts beyond this are a mistake, not a wish.
 const MOST_ATTEMPTS: u32 = 100;
@@ -80,6 +79,7 @@ pub(super) fn targets(targets: impl Iterator<Item = String>) -> Result<Config, C
         routes: BTreeMap::from([(route.name.clone(), route)]),
         extra_roots: Vec::new(),
         standby: Standby::default(),
+        catalog: CatalogSource::default(),
     })
 }
 
@@ -100,8 +100,9 @@ impl Reader<'_> {
             routes: BTreeMap::new(),
             extra_roots: Vec::new(),
             standby: Standby::default(),
+            catalog: CatalogSource::default(),
         };
-        let Some(root) = self.section(&at, &["providers", "routes", "standby", "tls"]) else {
+        let Some(root) = self.section(&at, &["providers", "routes", "standby", "catalog", "tls"]) else {
             return config;
         };
         let mut broken = BTreeSet::new();
@@ -135,6 +136,9 @@ impl Reader<'_> {
         if let Some(at) = root.get("standby") {
             config.standby = self.standby(&at);
         }
+        if let Some(at) = root.get("catalog") {
+            config.catalog = self.catalog(&at);
+        }
         config
     }
 
@@ -150,85 +154,6 @@ impl Reader<'_> {
         roots
     }
 
-    fn provider(&mut self, name: &str, line: Option<u32>, at: &At<'_>) -> Option<Provider> {
-        const KNOWN: [&str; 6] = ["dialect", "base_url", "keys", "limits", "domains", "probe"];
-        let mut section = self.section(at, &KNOWN)?;
-        section.line = line.or(section.line);
-        let known = catalog::provider(name);
-        let dialect = match section.get("dialect") {
-            Some(at) => self.dialect(&at),
-            None if known.is_some() => known.map(|known| known.dialect),
-            None => {
-                let hint = did_you_mean(name, catalog::providers().iter().map(|known| known.name.as_str()));
-                let hint = hint.unwrap_or_else(|| {
-                    format!(
-                        "\"{name}\" is not in the catalog; dialects: {}",
-                        DialectId::ALL.map(DialectId::as_str).join(", ")
-                    )
-                });
-                self.problem(
-                    &join(&section.path, "dialect"),
-                    section.line,
-                    "missing".to_owned(),
-                    Some(hint),
-                );
-                None
-            }
-        };
-        let base_url = match section.get("base_url") {
-            Some(at) => self.take(&at, field::base_url(at.node)),
-            None if known.is_some() => known.and_then(|known| Url::parse(&known.base_url).ok()),
-            None => {
-                let hint = "for example \"https://api.example.com/v1\"".to_owned();
-                self.problem(
-                    &join(&section.path, "base_url"),
-                    section.line,
-                    "missing".to_owned(),
-                    Some(hint),
-                );
-                None
-            }
-        };
-        let keys = match section.get("keys") {
-            Some(at) => self.keys(&at),
-            None => known.map_or_else(Vec::new, usual_keys),
-        };
-        Some(Provider {
-            name: name.to_owned(),
-            dialect: dialect?,
-            base_url: base_url?,
-            keys,
-            limits: section
-                .get("limits")
-                .map_or_else(Rates::default, |at| self.rates(&at)),
-            domains: section
-                .get("domains")
-                .map_or_else(Vec::new, |at| self.domains(&at)),
-            probe: match section.get("probe") {
-                Some(at) => self.probe(&at),
-                None => known.and_then(|known| known.free_probe.clone()),
-            },
-        })
-    }
-
-    fn dialect(&mut self, at: &At<'_>) -> Option<DialectId> {
-        let name = self.take(at, field::text(at.node))?;
-        let found = DialectId::ALL
-            .into_iter()
-            .find(|dialect| dialect.as_str() == name);
-        if found.is_none() {
-            let names = DialectId::ALL.map(DialectId::as_str);
-            let hint = did_you_mean(name, names).unwrap_or_else(|| format!("known: {}", names.join(", ")));
-            self.problem(
-                &at.path,
-                at.node.line,
-                format!("unknown dialect {name:?}"),
-                Some(hint),
-            );
-        }
-        found
-    }
-
     fn route(
         &mut self,
         name: &str,
@@ -237,8 +162,12 @@ impl Reader<'_> {
         providers: &mut BTreeMap<String, Provider>,
         broken: &BTreeSet<String>,
     ) -> Option<Route> {
-        const KNOWN: [&str; 12] = [
+        const KNOWN: [&str; 16] = [
             "targets",
+            "kind",
+            "same_model",
+            "dimensions",
+            "batch",
             "adapt",
             "strategy",
             "timeouts",
@@ -303,6 +232,7 @@ impl Reader<'_> {
         }
         route.adapt = self.adapt(&section);
         self.streams(&section, &mut route);
+        self.embedding(&section, &mut route);
         Some(route)
     }
 
@@ -331,13 +261,9 @@ impl Reader<'_> {
                 continue;
             };
             let read = split(text).and_then(|target| {
-                let known = broken.contains(&target.provider) || ensure(&target.provider, providers);
-                if !known {
-                    let names = providers.keys().map(String::as_str);
-                    let names = names.chain(catalog::providers().iter().map(|known| known.name.as_str()));
-                    let hint = did_you_mean(&target.provider, names)
-                        .unwrap_or_else(|| format!("add a {} section", toml_header(&target.provider)));
-                    return Err((format!("unknown provider {:?}", target.provider), Some(hint)));
+                if !broken.contains(&target.provider) && !providers.contains_key(&target.provider) {
+                    let provider = usual(&target.provider, providers.keys())?;
+                    providers.insert(target.provider.clone(), provider);
                 }
                 match targets.iter().position(|earlier| *earlier == target) {
                     Some(index) => Err((
@@ -438,35 +364,6 @@ impl Reader<'_> {
     }
 }
 
-fn usual_keys(known: &catalog::Provider) -> Vec<PooledKey> {
-    let sources = known.key_env.iter().cloned().map(KeySource::Env);
-    sources.map(PooledKey::from).collect()
-}
-
-/// Whether the provider is there, or in the catalog, from where it is added.
-fn ensure(name: &str, providers: &mut BTreeMap<String, Provider>) -> bool {
-    if providers.contains_key(name) {
-        return true;
-    }
-    let Some(known) = catalog::provider(name) else {
-        return false;
-    };
-    let Ok(base_url) = Url::parse(&known.base_url) else {
-        return false;
-    };
-    let provider = Provider {
-        name: name.to_owned(),
-        dialect: known.dialect,
-        base_url,
-        keys: usual_keys(known),
-        limits: Rates::default(),
-        domains: Vec::new(),
-        probe: known.free_probe.clone(),
-    };
-    providers.insert(name.to_owned(), provider);
-    true
-}
-
 fn split(text: &str) -> Result<Target, Wrong> {
     match text.split_once('/') {
         Some((provider, model)) if !provider.is_empty() && !model.is_empty() => Ok(Target {
@@ -484,8 +381,4 @@ fn split(text: &str) -> Result<Target, Wrong> {
             ))
         }
     }
-}
-
-fn toml_header(provider: &str) -> String {
-    format!("[{}]", join("providers", provider))
 }

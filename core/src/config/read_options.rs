@@ -1,10 +1,13 @@
 //! The readers of what has defaults of its own: key pools, limits, stream recovery, hedging, standby.
 
+use std::sync::Arc;
+
 use super::field;
 use super::problem::did_you_mean;
 use super::section::{At, Reader, Section};
 use super::tree::Value;
-use super::{Adapt, Hedge, HoldBack, PooledKey, Route, Standby, StreamRecovery};
+use super::{Adapt, CatalogSource, Hedge, HoldBack, PooledKey, Route, Standby, StreamRecovery};
+use crate::catalog::{BadCatalog, Layer};
 use crate::types::Rates;
 
 /// Weights beyond this are a mistake, not a wish.
@@ -48,7 +51,7 @@ impl Reader<'_> {
         keys
     }
 
-    fn name(&mut self, section: &Section<'_>, key: &str) -> Option<String> {
+    pub(super) fn name(&mut self, section: &Section<'_>, key: &str) -> Option<String> {
         let at = section.get(key)?;
         match self.take(&at, field::text(at.node))? {
             "" => {
@@ -224,5 +227,39 @@ impl Reader<'_> {
             .duration(&section, "refresh", false)
             .unwrap_or(standby.refresh);
         standby
+    }
+
+    pub(super) fn catalog(&mut self, at: &At<'_>) -> CatalogSource {
+        let mut source = CatalogSource::default();
+        let Some(section) = self.section(at, &["file", "url", "refresh"]) else {
+            return source;
+        };
+        if let Some(at) = section.get("file")
+            && let Some(path) = self.take(&at, field::text(at.node))
+        {
+            let path = self.base.join(path);
+            let text =
+                std::fs::read_to_string(&path).map_err(|error| vec![format!("cannot be read: {error}")]);
+            let read = text.and_then(|text| {
+                let wrong = |bad: BadCatalog| bad.misfits.iter().map(ToString::to_string).collect();
+                source.facts.with(Layer::File, &text).map_err(wrong)
+            });
+            match read {
+                Ok(facts) => source.facts = Arc::new(facts),
+                Err(problems) => {
+                    for problem in problems {
+                        let message = format!("{}: {problem}", path.display());
+                        self.problem(&at.path, at.node.line, message, None);
+                    }
+                }
+            }
+        }
+        source.url = section
+            .get("url")
+            .and_then(|at| self.take(&at, field::page_url(at.node)));
+        source.refresh = self
+            .duration(&section, "refresh", false)
+            .unwrap_or(source.refresh);
+        source
     }
 }

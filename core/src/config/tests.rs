@@ -49,7 +49,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             "line 2: routes.a.targets: expected at least one target",
             "line 3: routes.a.target: unknown key; did you mean \"targets\"?",
-            "line 4: routes.a.zzz: unknown key; known: targets, adapt, strategy, timeouts, max_attempts, rate_limit_wait, failover_on, backoff, stream_recovery, hold_back, via_stream, hedge",
+            "line 4: routes.a.zzz: unknown key; known: targets, kind, same_model, dimensions, batch, adapt, strategy, timeouts, max_attempts, rate_limit_wait, failover_on, backoff, stream_recovery, hold_back, via_stream, hedge",
         ],
     ),
     (
@@ -78,6 +78,15 @@ const BAD: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "[routes.a]\ntargets = [\"openai/x\"]\n[providers.openai]\nkeys = [\"gcp:service-account\", \"aws:profile:\", \"azure:entra:x\", \"gpc:default\"]",
+        &[
+            "line 4: providers.openai.keys[0]: unknown credentials \"gcp:service-account\"; known: gcp:service-account:PATH, gcp:metadata, gcp:default",
+            "line 4: providers.openai.keys[1]: unknown credentials \"aws:profile\"; known: aws:env, aws:profile:NAME, aws:role, aws:default",
+            "line 4: providers.openai.keys[2]: unknown credentials \"azure:entra\"; known: azure:entra, azure:managed-identity",
+            "line 4: providers.openai.keys[3]: unknown key scheme; did you mean \"gcp\"?",
+        ],
+    ),
+    (
         "[routes.\"a b\"]\ntargets = [\"openai/gpt-4o\"]",
         &["line 1: routes.\"a b\": a route's name must not be empty, and holds no slash and no space"],
     ),
@@ -93,7 +102,7 @@ const BAD: &[(&str, &[&str])] = &[
         &[
             "line 2: providers.local.dialect: unknown dialect \"openai_chta\"; did you mean \"openai_chat\"?",
             "line 3: providers.local.base_url: plain http to \"example.com\" would send keys in the clear; use https; http is for loopback hosts only",
-            "line 4: providers.local.api_key: unknown key; known: dialect, base_url, keys, limits, domains, probe",
+            "line 4: providers.local.api_key: unknown key; known: vendor, dialect, base_url, endpoint, keys, headers, max_tokens_field, refuses, limits, domains, probe, account, api_version, project, region, resource, workspace",
         ],
     ),
     (
@@ -136,7 +145,7 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[routes.a]\ntargets = [\"openai/x\"]\n[providers.openai]\nkeys = [\"vault:a#b\", \"evn:A\", \"env:\", \"env:A-B\", \"file:\", \"\", \"OPENAI_API_KEY\", \"$KEY\", 5, \"a\\nb\"]",
         &[
-            "line 4: providers.openai.keys[0]: \"vault:\" is not supported by this version; known: env:, file:",
+            "line 4: providers.openai.keys[0]: \"vault:\" is not supported by this version; known: env:, file:, gcp:, azure:, aws:",
             "line 4: providers.openai.keys[1]: unknown key scheme; did you mean \"env\"?",
             "line 4: providers.openai.keys[2]: what follows \"env:\" is not the name of a variable",
             "line 4: providers.openai.keys[3]: what follows \"env:\" is not the name of a variable",

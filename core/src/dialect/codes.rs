@@ -23,6 +23,7 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "exceeded_current_quota_error",
             "Arrearage",
             "AllocationQuota.FreeTierOnly",
+            "ServiceQuotaExceededException",
         ],
     ),
     (
@@ -43,6 +44,8 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "Throttling.AllocationQuota",
             "RESOURCE_EXHAUSTED",
             "RateLimitReached",
+            "ThrottlingException",
+            "TooManyRequestsException",
             // Mistral.
             "1300",
         ],
@@ -60,6 +63,8 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "service_unavailable",
             "UNAVAILABLE",
             "ServiceUnavailableError",
+            "ServiceUnavailableException",
+            "ModelNotReadyException",
         ],
     ),
     (
@@ -79,6 +84,14 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "UNAUTHENTICATED",
             "PERMISSION_DENIED",
             "API_KEY_INVALID",
+            // AWS.
+            "AccessDeniedException",
+            "ExpiredTokenException",
+            "IncompleteSignatureException",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "MissingAuthenticationTokenException",
+            "UnrecognizedClientException",
             // Mistral: unauthorized, tier not allowed, labs not enabled.
             "1001",
             "tier_not_allowed",
@@ -100,6 +113,7 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "not_found_error",
             "NotFoundError",
             "NOT_FOUND",
+            "ResourceNotFoundException",
         ],
     ),
     (
@@ -123,7 +137,10 @@ const CODES: &[(FailureClass, &[&str])] = &[
     ),
     // The model wrote a call that does not parse: another try, or another model, may do better.
     (FailureClass::Malformed, &["tool_use_failed"]),
-    (FailureClass::Timeout, &["timeout", "request_timeout"]),
+    (
+        FailureClass::Timeout,
+        &["timeout", "request_timeout", "ModelTimeoutException"],
+    ),
     (
         FailureClass::Server,
         &[
@@ -136,6 +153,9 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "server",
             "provider_unavailable",
             "bad_gateway",
+            "InternalServerException",
+            "ModelErrorException",
+            "ModelStreamErrorException",
         ],
     ),
     (
@@ -168,6 +188,10 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["insufficient balance"],
             &["requires more credits"],
             &["make sure your account is in good standing"],
+            // Cohere's trial keys: so many a month. So many a minute is a rate limit.
+            &["api calls / month"],
+            // Ollama's cloud, by the session, week or month.
+            &["reached your", "usage limit"],
         ],
     ),
     (

@@ -40,6 +40,7 @@ pub(crate) fn says_context_length(message: &str) -> bool {
         &["maximum context length"],
         &["prompt is too long"],
         &["input length", "exceed context limit"],
+        &["input length exceeds the context length"],
         &["input token count", "exceeds the maximum"],
         &["input is too long for requested model"],
         &["input tokens exceed the configured limit"],
@@ -54,6 +55,7 @@ pub(crate) fn says_context_length(message: &str) -> bool {
         &["context window exceeds limit"],
         &["exceeded model token limit"],
         &["context_length_exceeded"],
+        &["number of input tokens exceeds maximum length"],
     ];
     matches_any(&message.to_ascii_lowercase(), PATTERNS)
 }
@@ -63,6 +65,41 @@ pub(crate) fn matches_any(lowercase: &str, patterns: &[&[&str]]) -> bool {
     patterns
         .iter()
         .any(|pattern| pattern.iter().all(|text| lowercase.contains(text)))
+}
+
+/// Most tool calls of one reply.
+pub(crate) const MAX_CALLS: u32 = 1024;
+
+/// Counts one more call of a reply and gives its place.
+///
+/// # Errors
+/// `malformed` when there are more than [`MAX_CALLS`].
+pub(crate) fn next_call(calls: &mut u32) -> Result<u32, Failure> {
+    let index = *calls;
+    if index >= MAX_CALLS {
+        return Err(Failure::malformed(format!(
+            "the reply has more than {MAX_CALLS} tool calls"
+        )));
+    }
+    *calls = index.saturating_add(1);
+    Ok(index)
+}
+
+/// An id for a call to which the vendor gives none. `reply` tells this reply's calls from those of the same
+/// conversation's other replies, whose ids other vendors want to be different.
+pub(crate) fn made_call_id(reply: Option<&str>, index: u32) -> String {
+    const LONGEST: usize = 40;
+    let reply: String = reply
+        .unwrap_or_default()
+        .chars()
+        .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        .take(LONGEST)
+        .collect();
+    if reply.is_empty() {
+        format!("call_{index}")
+    } else {
+        format!("call_{reply}_{index}")
+    }
 }
 
 /// The vendor's request id, under any of the names vendors give it.

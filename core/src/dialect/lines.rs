@@ -43,6 +43,7 @@ impl LineParser {
             out.push(SseEvent {
                 name: None,
                 data: text.to_owned(),
+                error: false,
             });
         }
         self.line = line;

@@ -4,10 +4,15 @@
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
 
 pub mod anthropic_messages;
+pub(crate) mod asked;
 pub mod bedrock_converse;
+mod capabilities;
 pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
+mod embed;
+mod event_stream;
+pub(crate) mod fields;
 pub(crate) mod fit;
 pub(crate) mod foreign;
 pub mod gemini;
@@ -18,11 +23,15 @@ pub mod openai_responses;
 pub(crate) mod options;
 pub mod rate_limits;
 pub(crate) mod retry_after;
+mod schema;
 mod sse;
 mod stream;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod vendor;
 
+pub use embed::{EmbedInput, Embedder, PartLimits, embedder, length, parts};
+pub use event_stream::EventStreamParser;
 pub use sse::{SseEvent, SseParser};
 pub use stream::{EventDecoder, Framing, StreamDecoder};
 
@@ -31,6 +40,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 
+use self::fit::Fit;
 use crate::catalog::{Model, Quirks};
 use crate::types::{ChatRequest, Completion, DialectId, Failure};
 
@@ -93,12 +103,9 @@ pub trait Dialect: Send + Sync + 'static {
     ///
     /// # Errors
     /// `invalid_request`, naming the place.
-    fn decode_request(&self, path: &str, body: &[u8]) -> Result<Asked, Failure> {
-        let _ = (path, body);
-        Err(Failure::unsupported("dialect", "not written yet"))
-    }
+    fn decode_request(&self, path: &str, body: &[u8]) -> Result<Asked, Failure>;
 
-    /// Writes the request.
+    /// Writes a request that was fitted to the model already: call [`encode`], which does both.
     ///
     /// # Errors
     /// [`Unsupported`](crate::types::FailureClass::Unsupported), naming the field, when it asks for what the format has no equal for.
@@ -131,6 +138,24 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// The header that carries a key, and what stands before the key in it.
     fn auth(&self) -> (&'static str, &'static str);
+}
+
+/// Fits the request to the model by what the catalog knows of it, and to the format; writes it.
+///
+/// # Errors
+/// [`Unsupported`](crate::types::FailureClass::Unsupported), naming the field, when it asks for what the model cannot do, or for what the
+/// format has no equal for.
+pub fn encode(dialect: &dyn Dialect, call: &Call<'_>) -> Result<Encoded, Failure> {
+    let mut fit = Fit::new(call.lossy);
+    let request = foreign::own(call.request, (dialect.id(), call.provider), &mut fit)?;
+    let model = call.facts.map(Model::capabilities).unwrap_or_default();
+    let request = capabilities::fit_model(request, &model, &mut fit)?;
+    let mut encoded = dialect.encode(&Call {
+        request: &request,
+        ..*call
+    })?;
+    encoded.adapted.splice(..0, fit.adapted);
+    Ok(encoded)
 }
 
 /// The codec of a dialect.

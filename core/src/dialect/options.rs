@@ -1,15 +1,27 @@
 //! `provider_options`: fields of a vendor's own, laid over what a dialect wrote.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::Call;
 use crate::types::{DialectId, JsonMap};
 
 /// Lays the request's options for the dialect, then those for the provider, over `body`. Objects merge key by key, so
-/// that one field of a group can be set without repeating the group; a null takes a field out; anything else replaces.
+/// that one field of a group can be set without repeating the group; a null takes a field out, and a group that is left empty goes with it; anything else replaces.
 pub(crate) fn apply_provider_options(call: &Call<'_>, dialect: DialectId, body: &mut JsonMap) {
-    for name in [dialect.as_str(), call.provider] {
-        if let Some(options) = call.request.provider_options.get(name) {
+    lay_options(&call.request.provider_options, dialect, call.provider, body);
+}
+
+/// As [`apply_provider_options`], for a request of any kind.
+pub(crate) fn lay_options(
+    options: &BTreeMap<String, JsonMap>,
+    dialect: DialectId,
+    provider: &str,
+    body: &mut JsonMap,
+) {
+    for name in [dialect.as_str(), provider] {
+        if let Some(options) = options.get(name) {
             merge(body, options);
         }
     }
@@ -18,7 +30,19 @@ pub(crate) fn apply_provider_options(call: &Call<'_>, dialect: DialectId, body: 
 fn merge(into: &mut JsonMap, from: &JsonMap) {
     for (key, value) in from {
         match (into.get_mut(key), value) {
-            (Some(Value::Object(into)), Value::Object(from)) => merge(into, from),
+            (Some(Value::Object(group)), Value::Object(from)) => {
+                merge(group, from);
+                if group.is_empty() {
+                    into.shift_remove(key);
+                }
+            }
+            (_, Value::Object(from)) if !from.is_empty() => {
+                let mut group = JsonMap::new();
+                merge(&mut group, from);
+                if !group.is_empty() {
+                    into.insert(key.clone(), Value::Object(group));
+                }
+            }
             (_, Value::Null) => {
                 into.shift_remove(key);
             }
@@ -41,7 +65,8 @@ mod tests {
         let request: ChatRequest = serde_json::from_value(json!({
             "messages": "hi",
             "provider_options": {
-                "google": {"generationConfig": {"topK": 3, "seed": null}, "labels": {"a": "b"}},
+                "google": {"generationConfig": {"topK": 3, "seed": null}, "labels": {"a": "b"},
+                    "toolConfig": {"mode": null}, "other": {"a": null}, "empty": {}},
                 "gemini": {"labels": {"a": "c", "d": "e"}},
                 "openai": {"store": true},
             },
@@ -56,14 +81,15 @@ mod tests {
             lossy: false,
             stream: false,
         };
-        let mut body = json!({"generationConfig": {"topK": 1, "seed": 2, "topP": 1}})
-            .as_object()
-            .unwrap()
-            .clone();
+        let mut body =
+            json!({"generationConfig": {"topK": 1, "seed": 2, "topP": 1}, "toolConfig": {"mode": "ANY"}})
+                .as_object()
+                .unwrap()
+                .clone();
         apply_provider_options(&call, DialectId::Gemini, &mut body);
         assert_eq!(
             Value::Object(body),
-            json!({"generationConfig": {"topK": 3, "topP": 1}, "labels": {"a": "b", "d": "e"}})
+            json!({"generationConfig": {"topK": 3, "topP": 1}, "labels": {"a": "b", "d": "e"}, "empty": {}})
         );
     }
 }

@@ -17,6 +17,8 @@ pub struct SseEvent {
     pub name: Option<String>,
     /// The `data:` lines, joined with LF.
     pub data: String,
+    /// Whether the framing itself says that this is an error; of all framings only AWS's can.
+    pub error: bool,
 }
 
 /// The parser. Feed it bytes as they come.
@@ -143,6 +145,7 @@ impl SseParser {
             out.push(SseEvent {
                 name,
                 data: std::mem::take(&mut self.data),
+                error: false,
             });
         }
     }
@@ -167,6 +170,7 @@ mod tests {
         SseEvent {
             name: name.map(str::to_owned),
             data: data.to_owned(),
+            error: false,
         }
     }
 

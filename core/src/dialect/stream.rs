@@ -1,7 +1,7 @@
 //! What the streams of all dialects share: framing, a JSON body where a stream was asked for, and "did it really end?".
 
 use super::lines::LineParser;
-use super::{Dialect, SseEvent, SseParser};
+use super::{Dialect, EventStreamParser, SseEvent, SseParser};
 use crate::catalog::Quirks;
 use crate::mutant::{self, Mutant};
 use crate::types::{Completion, Delta, Failure};
@@ -18,6 +18,8 @@ pub enum Framing {
     Sse,
     /// One JSON document a line.
     Lines,
+    /// AWS event-stream frames.
+    EventStream,
 }
 
 impl Framing {
@@ -27,6 +29,7 @@ impl Framing {
         match self {
             Self::Sse => "text/event-stream",
             Self::Lines => "application/x-ndjson",
+            Self::EventStream => "application/vnd.amazon.eventstream",
         }
     }
 
@@ -34,13 +37,15 @@ impl Framing {
         match self {
             Self::Sse => Parser::Sse(SseParser::new()),
             Self::Lines => Parser::Lines(LineParser::new()),
+            Self::EventStream => Parser::EventStream(EventStreamParser::new()),
         }
     }
 
     /// Whether a body that begins so is one document, and not the first event.
     const fn is_whole(self, first: Option<&u8>) -> bool {
         match self {
-            Self::Sse => matches!(first, Some(b'{' | b'[' | b'<')),
+            // A frame that began so would be longer than any is allowed to be.
+            Self::Sse | Self::EventStream => matches!(first, Some(b'{' | b'[' | b'<')),
             Self::Lines => matches!(first, Some(b'[' | b'<')),
         }
     }
@@ -49,6 +54,7 @@ impl Framing {
 enum Parser {
     Sse(SseParser),
     Lines(LineParser),
+    EventStream(EventStreamParser),
 }
 
 impl Parser {
@@ -56,6 +62,7 @@ impl Parser {
         match self {
             Self::Sse(parser) => parser.push(bytes, out),
             Self::Lines(parser) => parser.push(bytes, out),
+            Self::EventStream(parser) => parser.push(bytes, out),
         }
     }
 
@@ -63,6 +70,8 @@ impl Parser {
         match self {
             Self::Sse(parser) => parser.finish(out),
             Self::Lines(parser) => parser.finish(out),
+            // A frame that is cut off says nothing; whether what came before is whole is the dialect's to say.
+            Self::EventStream(_) => Ok(()),
         }
     }
 }

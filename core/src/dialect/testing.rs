@@ -12,18 +12,12 @@ pub(crate) fn facts(max_output: Option<u32>, sampling: Option<bool>, reasoning: 
     Model {
         provider: "p".to_owned(),
         id: "m".to_owned(),
-        input: 1.0,
-        output: 5.0,
-        cache_read: None,
-        cache_write: None,
-        cache_write_1h: None,
-        context_window: None,
+        input: Some(1.0),
+        output: Some(5.0),
         max_output,
         sampling,
-        prefill: false,
         reasoning,
-        source: "test".to_owned(),
-        date: "2026-11-23".to_owned(),
+        ..Model::default()
     }
 }
 
@@ -45,6 +39,17 @@ pub(crate) fn stream(
         .push(text.as_bytes(), &mut deltas)
         .and_then(|()| decoder.finish(&mut deltas));
     (deltas, ended)
+}
+
+/// An AWS event-stream frame.
+pub(crate) fn frame(headers: &[u8], payload: &[u8]) -> Vec<u8> {
+    let length = |length: usize| u32::try_from(length).unwrap().to_be_bytes();
+    let mut out = [length(16 + headers.len() + payload.len()), length(headers.len())].concat();
+    out.extend(crc32fast::hash(&out).to_be_bytes());
+    out.extend_from_slice(headers);
+    out.extend_from_slice(payload);
+    out.extend(crc32fast::hash(&out).to_be_bytes());
+    out
 }
 
 pub(crate) fn fold(deltas: &[Delta]) -> Completion {

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use super::embed::Part;
 use super::exchange as wire;
 use super::live::Live;
 use super::recovery::Resume;
@@ -8,7 +9,7 @@ use super::ticket::Ticket;
 use super::world::World;
 use crate::config::HoldBack;
 use crate::policy::Start;
-use crate::types::{ChatRequest, Completion, Failure, FinishReason, Phase};
+use crate::types::{ChatRequest, Completion, Embedded, Failure, FinishReason, Phase};
 
 /// How an answer is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -28,9 +29,19 @@ impl How {
     }
 }
 
+/// What a request asks for.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    /// An answer.
+    Chat(Arc<ChatRequest>),
+    /// The vectors of texts.
+    Embed(Part),
+}
+
 pub(super) enum Answer {
     Whole(Box<Completion>),
     Stream(Box<Live>),
+    Vectors(Embedded),
 }
 
 /// One exchange with one target, to its answer or to the first content of it.
@@ -38,13 +49,15 @@ pub(super) async fn attempt(
     world: &Arc<World>,
     target: &PreparedTarget,
     start: &Start,
-    request: &ChatRequest,
+    job: &Job,
     wanted: (How, Option<&Resume>),
     ticket: &mut Ticket,
 ) -> Result<Answer, Failure> {
-    exchange(world, target, start, request, wanted, ticket)
-        .await
-        .map_err(|failure| world.scrubbed(start.key, failure))
+    let answer = match job {
+        Job::Chat(request) => exchange(world, target, start, request, wanted, ticket).await,
+        Job::Embed(part) => part.exchange(world, target, start, ticket).await,
+    };
+    answer.map_err(|failure| world.scrubbed(start.key, failure))
 }
 
 async fn exchange(
@@ -55,10 +68,13 @@ async fn exchange(
     (how, resume): (How, Option<&Resume>),
     ticket: &mut Ticket,
 ) -> Result<Answer, Failure> {
-    let continued = resume.and_then(|resume| resume.request_for(target, request));
+    let facts = world.facts_of(target);
+    let continued = resume.and_then(|resume| resume.request_for(facts.as_deref(), request));
     ticket.notes.continues = continued.is_some();
     let asked = continued.as_ref().unwrap_or(request);
-    let body = wire::open(world, target, start, asked, how.streams(), ticket).await?;
+    let facts = world.facts_of(target);
+    let encoded = target.encode(facts.as_deref(), asked, how.streams())?;
+    let body = wire::open(world, target, start, encoded, how.streams(), ticket).await?;
     if how.streams() {
         let resume = resume.filter(|_| ticket.notes.continues);
         let mut live = Live::new(world, target, start, body, resume);

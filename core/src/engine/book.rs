@@ -2,7 +2,9 @@ use super::targets::PreparedTarget;
 use super::ticket::Closed;
 use crate::mutant::{self, Mutant};
 use crate::policy::Verdict;
-use crate::types::{Attempt, Completion, Failure, Moment, Outcome, Reply, Sent, Span, Trail, cost};
+use crate::types::{
+    Attempt, Completion, EmbedReply, Embedded, Failure, Moment, Outcome, Reply, Sent, Span, Trail, cost,
+};
 
 /// Writes the trail of one request.
 #[derive(Debug)]
@@ -96,6 +98,29 @@ impl Book {
             elapsed: self.at(now),
             created,
             completion,
+            trail: self.trail,
+        }
+    }
+
+    /// The reply to a request for vectors, the last attempt having been entered.
+    pub(super) fn embed_reply(
+        self,
+        target: &PreparedTarget,
+        embedded: Embedded,
+        now: Moment,
+        created: u64,
+    ) -> EmbedReply {
+        let cost = cost(&self.trail);
+        EmbedReply {
+            target: target.name.clone(),
+            embeddings: embedded.vectors,
+            usage: embedded.usage,
+            model: embedded.model,
+            cost_usd: self.trail.iter().map(|attempt| attempt.cost_usd).sum(),
+            cost_min_usd: cost.min,
+            cost_max_usd: cost.max,
+            elapsed: self.at(now),
+            created,
             trail: self.trail,
         }
     }

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -5,39 +6,34 @@ use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 
+use super::keys::{Kept, Key};
 use super::targets::PreparedTarget;
 use super::ticket::Ticket;
 use super::world::World;
-use crate::dialect::{Call, Encoded};
+use crate::dialect::Encoded;
 use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::transport::{AGENT, Body, HttpRequest, TransportError, TransportErrorKind};
-use crate::types::{ChatRequest, Failure, FailureClass, Phase};
+use crate::types::{Failure, FailureClass, Phase};
 
 /// Most bytes of a whole reply.
 const MAX_REPLY: usize = 64 << 20;
 /// Most bytes read of an error's body; the rest is cut.
 const MAX_ERROR_BODY: usize = 64 << 10;
 
-/// Fits the request to the target and sends it; gives the body once a success's head has come.
+/// Sends what was fitted to the target; gives the body once a success's head has come.
 pub(super) async fn open(
     world: &World,
     target: &PreparedTarget,
     start: &Start,
-    request: &ChatRequest,
+    encoded: Encoded,
     stream: bool,
     ticket: &mut Ticket,
 ) -> Result<Body, Failure> {
-    let encoded = target.dialect.encode(&Call {
-        request,
-        provider: &target.provider_name,
-        model: &target.model,
-        facts: target.facts,
-        quirks: &target.quirks,
-        lossy: target.lossy,
-        stream,
-    })?;
-    let request = build(world, target, start, encoded, stream, ticket)?;
+    let (mut request, cloud) = build(world, target, start, encoded, stream, ticket)?;
+    if let Some(key) = cloud {
+        authorize(world, (start, target.door), &key, &mut request, ticket).await?;
+    }
     let sent = tokio::select! {
         biased;
         sent = world.transport.send(request) => sent,
@@ -61,7 +57,8 @@ fn build(
     encoded: Encoded,
     stream: bool,
     ticket: &mut Ticket,
-) -> Result<HttpRequest, Failure> {
+) -> Result<(HttpRequest, Option<Arc<Key>>), Failure> {
+    let mut cloud = None;
     let refuse = |message: String| Failure::new(FailureClass::InvalidRequest, Phase::Encode, message);
     ticket.notes.adapted = encoded.adapted;
     let url = Url::parse(&format!("{}{}", target.base_url, encoded.path))
@@ -81,21 +78,28 @@ fn build(
     for (name, value) in encoded.headers {
         headers.insert(HeaderName::from_static(name), value);
     }
+    world
+        .dress(target, &url, &mut headers)
+        .map_err(|problem| Failure::new(FailureClass::Authentication, Phase::Encode, problem))?;
     match world.key(start.key) {
         None => {}
-        Some(Ok(key)) if key.origin == url.origin() || mutant::on(Mutant::OneKeyForAll) => {
+        Some(Ok(key)) if goes_to(&key, target.door, &url) || mutant::on(Mutant::OneKeyForAll) => {
             // Mostly it has not changed since the attempt was let in.
             if ticket.notes.key.as_ref() != Some(&key.fingerprint) {
                 ticket.notes.key = Some(key.fingerprint.clone());
             }
-            let (name, value) = &key.header;
-            if mutant::on(Mutant::KeyShown) {
-                ticket
-                    .notes
-                    .adapted
-                    .extend(value.to_str().ok().map(str::to_owned));
+            let shown = key.at(target.door).or(key.at(0));
+            if let Some((name, value)) = shown.and_then(|shown| shown.header.as_ref()) {
+                if mutant::on(Mutant::KeyShown) {
+                    ticket
+                        .notes
+                        .adapted
+                        .extend(value.to_str().ok().map(str::to_owned));
+                }
+                headers.insert(name.clone(), value.clone());
+            } else {
+                cloud = Some(key);
             }
-            headers.insert(name.clone(), value.clone());
         }
         Some(Ok(_)) => {
             return Err(refuse(
@@ -106,13 +110,42 @@ fn build(
             return Err(Failure::new(FailureClass::Authentication, Phase::Encode, problem));
         }
     }
-    Ok(HttpRequest {
+    let request = HttpRequest {
         method: Method::POST,
         url,
         headers,
         body: encoded.body,
         connect_timeout: start.limits.connect,
-    })
+    };
+    Ok((request, cloud))
+}
+
+/// Gets the token, or makes the signature, that a cloud's credentials are for.
+async fn authorize(
+    world: &World,
+    (start, door): (&Start, usize),
+    key: &Key,
+    request: &mut HttpRequest,
+    ticket: &mut Ticket,
+) -> Result<(), Failure> {
+    let Kept::Cloud(cloud) = &key.kept else {
+        return Ok(());
+    };
+    let scope = key.at(door).and_then(|shown| shown.scope.as_ref());
+    let made = tokio::select! {
+        biased;
+        made = cloud.authorize(world, scope, request) => made,
+        () = world.clock.sleep_until(start.limits.answer_by) => {
+            return Err(timed_out(Phase::Connect, world, ticket, "no token came"));
+        }
+    };
+    ticket.notes.token = Some(made?);
+    Ok(())
+}
+
+/// Whether the key may be shown at a URL.
+fn goes_to(key: &Key, door: usize, url: &Url) -> bool {
+    key.at(door).is_some_and(|shown| shown.origin == url.origin())
 }
 
 /// Reads a whole reply.

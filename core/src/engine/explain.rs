@@ -1,27 +1,26 @@
 //! What would be done with a request, without doing it.
 
-use super::run::check;
+use super::run::{chat_route, check};
 use super::targets::PreparedTarget;
 use super::world::World;
-use crate::dialect::Call;
 use crate::error::Error;
 use crate::health::Standing;
 use crate::policy::PlannedTarget;
-use crate::routing;
+use crate::routing::Demand;
 use crate::types::{ChatRequest, CostRange, ExplainedTarget, Explanation};
 
 /// The plan of a request as it would be made now, with a reason for every target in or out.
 pub(crate) fn explain(world: &World, request: &ChatRequest) -> Result<Explanation, Error> {
     check(request)?;
-    let route = world.route(request.route.as_deref())?;
-    let (plan, targets) = world.plan(&route, request, 0);
-    let bytes = routing::prompt_bytes(request);
+    let route = chat_route(world, request)?;
+    let demand = Demand::of_chat(request);
+    let (plan, targets) = world.plan(&route, &demand, 0);
     let alone = plan.len() == 1;
     let total = route.route.timeouts.total.as_secs_f64();
     let explained = plan.iter().zip(&targets).enumerate();
     Ok(Explanation {
         route: route.route.name.clone(),
-        input_tokens: routing::estimate(request, bytes).input_tokens,
+        input_tokens: demand.estimate.input_tokens,
         targets: explained
             .map(|(place, (planned, target))| one(world, request, planned, target, (place, alone)))
             .collect(),
@@ -37,15 +36,8 @@ fn one(
     target: &PreparedTarget,
     (place, alone): (usize, bool),
 ) -> ExplainedTarget {
-    let encoded = target.dialect.encode(&Call {
-        request,
-        provider: &target.provider_name,
-        model: &target.model,
-        facts: target.facts,
-        quirks: &target.quirks,
-        lossy: target.lossy,
-        stream: true,
-    });
+    let facts = world.facts_of(target);
+    let encoded = target.encode(facts.as_deref(), request, true);
     let mut explained = ExplainedTarget {
         target: target.name.clone(),
         included: false,

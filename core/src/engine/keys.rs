@@ -2,47 +2,79 @@
 
 use std::sync::{Arc, Mutex};
 
-use http::HeaderValue;
-use http::header::HeaderName;
+use http::header::{AUTHORIZATION, HeaderName};
+use http::{HeaderMap, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
-use url::Origin;
+use url::{Origin, Url};
 
+use super::credentials::{Cloud, Scope};
 use super::lock;
+use crate::catalog::Auth;
 use crate::config::{self, KeySource};
-use crate::dialect::{Dialect, dialect};
+use crate::dialect::dialect;
 use crate::secrets;
-use crate::types::{Failure, KeyId};
+use crate::types::{DialectId, Failure, KeyId, Moment};
 
-/// A key as it is sent, bound to the one origin it may go to.
+/// A key as it is sent at each door of its provider.
 pub(crate) struct Key {
-    secret: SecretString,
     pub(crate) fingerprint: String,
-    pub(crate) header: (HeaderName, HeaderValue),
+    pub(super) kept: Kept,
+    shown: Vec<Shown>,
+}
+
+/// What a request is made one with that the vendor takes.
+pub(super) enum Kept {
+    /// A secret, sent as it is.
+    Secret(SecretString),
+    /// A cloud's credentials, of which a token or a signature is made.
+    Cloud(Cloud),
+}
+
+/// A key at a door, bound to the one origin it may go to.
+pub(crate) struct Shown {
     pub(crate) origin: Origin,
+    /// Its header; None for what is made anew for each request.
+    pub(super) header: Option<(HeaderName, HeaderValue)>,
+    /// What requests are signed for, where they can be.
+    pub(super) scope: Option<Scope>,
 }
 
 impl Key {
+    /// As it is sent at a door; None when the provider has no such door.
+    pub(crate) fn at(&self, door: usize) -> Option<&Shown> {
+        self.shown.get(door)
+    }
+
     /// Takes the key out of what a vendor said: some echo what they were sent.
     pub(super) fn scrub(&self, failure: &mut Failure) {
-        let secret = self.secret.expose_secret();
-        let texts = [
-            Some(&mut failure.message),
-            failure.code.as_mut(),
-            failure.request_id.as_mut(),
-        ];
-        for text in texts.into_iter().flatten() {
-            if text.contains(secret) {
-                *text = text.replace(secret, "[key]");
-            }
-            cut_off(secret, text);
+        match &self.kept {
+            Kept::Secret(secret) => scrub(secret, failure),
+            Kept::Cloud(cloud) => cloud.shown().iter().for_each(|secret| scrub(secret, failure)),
         }
+    }
+}
+
+/// Fewer characters of a key are its vendor's mark (`sk-proj-`), and tell nothing.
+const TELLING: usize = 8;
+
+/// Takes a secret out of what a vendor said.
+fn scrub(secret: &SecretString, failure: &mut Failure) {
+    let secret = secret.expose_secret();
+    let texts = [
+        Some(&mut failure.message),
+        failure.code.as_mut(),
+        failure.request_id.as_mut(),
+    ];
+    for text in texts.into_iter().flatten() {
+        if text.contains(secret) {
+            *text = text.replace(secret, "[key]");
+        }
+        cut_off(secret, text);
     }
 }
 
 /// Takes away the beginning of a key at the end of a text that was cut there.
 fn cut_off(secret: &str, text: &mut String) {
-    /// Fewer characters of a key are its vendor's mark (`sk-proj-`), and tell nothing.
-    const TELLING: usize = 8;
     let Some(said) = text.strip_suffix('…') else {
         return;
     };
@@ -61,12 +93,41 @@ struct Slot {
     read: Mutex<Option<Arc<Key>>>,
 }
 
-/// The key pool of one provider.
+/// Where a key is shown, and how: the provider's own place, then each of its surfaces.
+struct Door {
+    header: HeaderName,
+    prefix: &'static str,
+    origin: Origin,
+    scope: Option<Scope>,
+}
+
+impl Door {
+    fn new(auth: Option<&Auth>, id: DialectId, base_url: &Url, region: Option<&str>) -> Self {
+        let (header, prefix) = auth.map_or_else(|| dialect(id).auth(), Auth::header);
+        Self {
+            // A name that is none is a slip in the table, which a test reads.
+            header: HeaderName::try_from(header).unwrap_or(AUTHORIZATION),
+            prefix,
+            origin: base_url.origin(),
+            scope: Scope::of(auth, region, base_url),
+        }
+    }
+}
+
+/// A header that every request of a provider carries.
+struct Fixed {
+    name: HeaderName,
+    secret: SecretString,
+    value: HeaderValue,
+}
+
+/// The key pool of one provider, and what else its requests show.
 pub(super) struct Pool {
     provider: usize,
-    dialect: &'static dyn Dialect,
-    origin: Origin,
+    doors: Vec<Door>,
     slots: Vec<Slot>,
+    sources: Vec<(HeaderName, KeySource)>,
+    fixed: Mutex<Option<Arc<[Fixed]>>>,
 }
 
 impl Pool {
@@ -75,12 +136,61 @@ impl Pool {
             source: key.source.clone(),
             read: Mutex::new(None),
         });
+        let region = config.region.as_deref();
+        let own = Door::new(config.auth.as_ref(), config.dialect, &config.base_url, region);
+        let surfaces = config.surfaces.iter();
+        let surfaces =
+            surfaces.map(|there| Door::new(there.auth.as_ref(), there.dialect, &there.base_url, region));
         Self {
             provider,
-            dialect: dialect(config.dialect),
-            origin: config.base_url.origin(),
+            doors: std::iter::once(own).chain(surfaces).collect(),
             slots: slots.collect(),
+            sources: config.headers.clone(),
+            fixed: Mutex::new(None),
         }
+    }
+
+    /// Adds the headers that every request carries, if it goes where the door `door` leads.
+    pub(super) fn dress(&self, door: usize, origin: &Origin, headers: &mut HeaderMap) -> Result<(), String> {
+        let leads_there = self.doors.get(door).is_some_and(|door| door.origin == *origin);
+        if self.sources.is_empty() || !leads_there {
+            return Ok(());
+        }
+        for fixed in &*self.fixed()? {
+            headers.insert(fixed.name.clone(), fixed.value.clone());
+        }
+        Ok(())
+    }
+
+    /// Takes the values of those headers out of what a vendor said.
+    pub(super) fn scrub(&self, failure: &mut Failure) {
+        let Some(fixed) = lock(&self.fixed).clone() else {
+            return;
+        };
+        for fixed in &*fixed {
+            if fixed.secret.expose_secret().len() >= TELLING {
+                scrub(&fixed.secret, failure);
+            }
+        }
+    }
+
+    /// Read once and kept; an unreadable one is looked for anew each time.
+    fn fixed(&self) -> Result<Arc<[Fixed]>, String> {
+        let mut kept = lock(&self.fixed);
+        if let Some(fixed) = &*kept {
+            return Ok(Arc::clone(fixed));
+        }
+        let read = self.sources.iter().map(|(name, source)| {
+            let secret = secrets::resolve(source).map_err(|why| format!("header {name}: {why}"))?;
+            Ok(Fixed {
+                name: name.clone(),
+                value: sensitive(secret.expose_secret()).map_err(|why| format!("header {name}: {why}"))?,
+                secret,
+            })
+        });
+        let fixed: Arc<[Fixed]> = read.collect::<Result<_, String>>()?;
+        *kept = Some(Arc::clone(&fixed));
+        Ok(fixed)
     }
 
     /// The keys that can be read; the one that stands for "none needed" where there are none.
@@ -116,10 +226,15 @@ impl Pool {
     /// Reads the source of a key again of which the secret with the fingerprint `refused` was refused: whether it holds
     /// another secret now, whoever noticed first, and whether that was news. Calls that began with the old one end after
     /// it was replaced.
-    pub(super) fn renew(&self, index: usize, refused: Option<&str>) -> Renewed {
+    pub(super) fn renew(&self, index: usize, refused: Option<&str>, now: Moment) -> Renewed {
         let Some(slot) = self.slots.get(index) else {
             return Renewed::No;
         };
+        if let Some(key) = &*lock(&slot.read)
+            && let Kept::Cloud(cloud) = &key.kept
+        {
+            return cloud.refuse(refused, now);
+        }
         let Ok(key) = self.read(&slot.source) else {
             return Renewed::No;
         };
@@ -142,18 +257,38 @@ impl Pool {
     }
 
     fn read(&self, source: &KeySource) -> Result<Arc<Key>, String> {
+        let shown = |door: &Door, header| Shown {
+            origin: door.origin.clone(),
+            header,
+            scope: door.scope.clone(),
+        };
+        if let KeySource::Cloud(cloud) = source {
+            secrets::cloud::check(cloud)?;
+            return Ok(Arc::new(Key {
+                fingerprint: secrets::fingerprint(&SecretString::from(cloud.to_string())),
+                kept: Kept::Cloud(Cloud::new(cloud.clone())),
+                shown: self.doors.iter().map(|door| shown(door, None)).collect(),
+            }));
+        }
         let secret = secrets::resolve(source)?;
-        let (name, prefix) = self.dialect.auth();
-        let mut value = HeaderValue::from_str(&format!("{prefix}{}", secret.expose_secret()))
-            .map_err(|_| "the key holds a character that no header takes".to_owned())?;
-        value.set_sensitive(true);
+        let all = self.doors.iter().map(|door| {
+            let value = sensitive(&format!("{}{}", door.prefix, secret.expose_secret()))
+                .map_err(|why| format!("the key {why}"))?;
+            Ok(shown(door, Some((door.header.clone(), value))))
+        });
+        let shown = all.collect::<Result<_, String>>()?;
         Ok(Arc::new(Key {
             fingerprint: secrets::fingerprint(&secret),
-            secret,
-            header: (HeaderName::from_static(name), value),
-            origin: self.origin.clone(),
+            kept: Kept::Secret(secret),
+            shown,
         }))
     }
+}
+
+fn sensitive(text: &str) -> Result<HeaderValue, &'static str> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| "holds a character that no header takes")?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// What reading a secret again has shown.

@@ -1,9 +1,12 @@
 //! The driver of `policy`: gives it time, makes the attempts it asks for, and writes the trail. One engine serves whole
-//! replies and streams, so that no policy is ever wired per endpoint.
+//! replies, streams and embeddings, so that no policy is ever wired per endpoint.
 
 mod attempt;
 mod book;
+mod catalog;
 mod clock;
+mod credentials;
+mod embed;
 mod exchange;
 mod explain;
 mod keys;
@@ -16,10 +19,11 @@ mod stream;
 mod targets;
 mod ticket;
 mod warm;
+mod words;
 mod world;
 
+pub(crate) use embed::embed;
 pub(crate) use explain::explain;
-
 pub(crate) use run::{chat, open};
 pub(crate) use status::status;
 pub use stream::ChatStream;

@@ -1,6 +1,6 @@
 //! What a broken stream goes on from.
 
-use super::targets::PreparedTarget;
+use crate::catalog::Model;
 use crate::types::{ChatRequest, Completion, Message, ResponseFormat, Role, Span, Usage};
 
 /// What had reached the caller of a stream that broke.
@@ -17,11 +17,11 @@ pub(super) struct Resume {
 }
 
 impl Resume {
-    /// The request that makes `target` go on where the text broke off; None where it must begin anew: at models that do
+    /// The request that makes a model of these `facts` go on where the text broke off; None where it must begin anew: at models that do
     /// not go on from a last assistant message, and in anything but plain text.
-    pub(super) fn request_for(&self, target: &PreparedTarget, request: &ChatRequest) -> Option<ChatRequest> {
+    pub(super) fn request_for(&self, facts: Option<&Model>, request: &ChatRequest) -> Option<ChatRequest> {
         let said = &self.partial;
-        let prefills = target.facts.is_some_and(|facts| facts.prefill);
+        let prefills = facts.is_some_and(|facts| facts.prefill == Some(true));
         let plain = said.tool_calls.is_empty()
             && said.refusal.is_none()
             && said.reasoning.is_empty()

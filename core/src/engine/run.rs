@@ -2,20 +2,24 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::attempt::{Answer, How, attempt};
+use super::attempt::{Answer, How, Job, attempt};
 use super::book::Book;
 use super::recovery::Resume;
 use super::stream::ChatStream;
 use super::targets::{PreparedRoute, PreparedTarget};
 use super::ticket::{Closed, Notes, Ticket};
+use super::words::{deadline_error, not_called, told};
 use super::world::World;
-use crate::config::StreamRecovery;
+use crate::config::{RouteKind, StreamRecovery};
 use crate::error::{Error, ErrorKind};
 use crate::mutant::{self, Mutant};
-use crate::policy::{Ending, Machine, Permit, Refusal, RefusedBy, Start, Step, Verdict};
+use crate::policy::{
+    Ending, Machine, Permit, PlannedTarget, Refusal, RefusedBy, Rules, Start, Step, Verdict,
+};
+use crate::routing::Demand;
 use crate::types::{
-    Attempt, ChatRequest, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Sent, Span,
-    What,
+    Attempt, ChatRequest, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Span,
+    Usage, What,
 };
 
 /// Longest deadline taken from a request.
@@ -24,15 +28,18 @@ const MAX_TIMEOUT: f64 = 86_400.0;
 /// One request on its way.
 pub(super) struct Run {
     pub(super) world: Arc<World>,
-    pub(super) request: Arc<ChatRequest>,
+    job: Job,
     pub(super) targets: Vec<Arc<PreparedTarget>>,
     pub(super) recovery: StreamRecovery,
     pub(super) book: Book,
     how: How,
     machine: Machine,
     number: u64,
+    seed: u64,
     /// What an attempt was told, while another one raced it, that no target would answer differently.
     decided: Option<Failure>,
+    /// How long it may take in all.
+    total: Duration,
     over: bool,
 }
 
@@ -59,7 +66,9 @@ pub(crate) async fn chat(world: Arc<World>, request: ChatRequest) -> Result<Repl
     } = run.drive(None).await?;
     match answer {
         Answer::Whole(completion) => run.reply(&start, ticket, *completion, Vec::new()),
-        Answer::Stream(_) => Err(Error::internal("a whole reply was asked for, and a stream came")),
+        Answer::Stream(_) | Answer::Vectors(_) => {
+            Err(Error::internal("a whole reply was asked for, and none came"))
+        }
     }
 }
 
@@ -73,7 +82,9 @@ pub(crate) async fn open(world: Arc<World>, request: ChatRequest) -> Result<Chat
     } = run.drive(None).await?;
     match answer {
         Answer::Stream(live) => ChatStream::new(run, start, ticket, *live),
-        Answer::Whole(_) => Err(Error::internal("a stream was asked for, and a whole reply came")),
+        Answer::Whole(_) | Answer::Vectors(_) => {
+            Err(Error::internal("a stream was asked for, and none came"))
+        }
     }
 }
 
@@ -90,11 +101,28 @@ pub(super) fn check(request: &ChatRequest) -> Result<(), Error> {
             Failure::clean(&n.to_string())
         )));
     }
-    match request.timeout {
+    check_timeout(request.timeout)
+}
+
+/// Refuses a deadline that is none.
+pub(super) fn check_timeout(timeout: Option<f64>) -> Result<(), Error> {
+    match timeout {
         Some(timeout) if !(timeout > 0.0 && timeout <= MAX_TIMEOUT) => Err(Error::invalid_request(format!(
             "`timeout`: expected seconds above 0 and up to {MAX_TIMEOUT}, found {timeout}"
         ))),
         _ => Ok(()),
+    }
+}
+
+/// The route of a chat.
+pub(super) fn chat_route(world: &World, request: &ChatRequest) -> Result<Arc<PreparedRoute>, Error> {
+    let route = world.route(request.route.as_deref())?;
+    match route.route.kind {
+        RouteKind::Chat => Ok(route),
+        RouteKind::Embed => Err(Error::invalid_request(format!(
+            "`route`: \"{}\" is of kind `embed`: it makes vectors, and answers no chats",
+            route.route.name
+        ))),
     }
 }
 
@@ -104,7 +132,7 @@ impl Run {
         if mutant::on(Mutant::PromptLogged) {
             tracing::debug!(prompt = ?request.messages, "a request begins");
         }
-        let route: Arc<PreparedRoute> = world.route(request.route.as_deref())?;
+        let route = chat_route(&world, &request)?;
         let recovery = route.route.stream_recovery;
         let how = match stream {
             true => How::Stream(route.route.hold_back),
@@ -119,34 +147,58 @@ impl Run {
             // What leaves something behind at a vendor is not done twice for speed.
             rules.hedge = None;
         }
-        world.warm(&route);
+        let demand = Demand::of_chat(&request);
+        let job = Job::Chat(Arc::new(request));
+        Ok(Self::start(world, &route, job, how, rules, &demand))
+    }
+
+    /// Begins a request on a route. `stream` in the event is what the caller gets, not how it is fetched.
+    pub(super) fn start(
+        world: Arc<World>,
+        route: &PreparedRoute,
+        job: Job,
+        how: How,
+        rules: Rules,
+        demand: &Demand,
+    ) -> Self {
+        world.warm(route);
+        world.keep_catalog();
         let now = world.clock.now();
         let (number, seed) = world.number();
-        let (plan, targets) = world.plan(&route, &request, seed);
-        let cost = plan.first().and_then(|planned| planned.quote.worst());
-        world.decide(|admission| {
-            admission.retries.request(rules.route, cost, now);
-            if let Some(hedge) = rules.hedge.filter(|_| rules.stream) {
-                admission.hedges.request(rules.route, hedge.share, cost);
-            }
-        });
+        let (plan, targets) = world.plan(route, demand, seed);
+        count(&world, &rules, &plan, now);
         world.in_flight.fetch_add(1, Ordering::Relaxed);
         world.tell(Some(number), || What::RequestStarted {
             route: route.route.name.clone(),
-            stream,
+            stream: matches!(how, How::Stream(_)),
         });
-        Ok(Self {
+        Self {
+            total: rules.timeouts.total,
             machine: Machine::new(plan, rules, now, seed),
-            request: Arc::new(request),
+            job,
             targets,
-            recovery,
+            recovery: route.route.stream_recovery,
             book: Book::open(now),
             how,
             number,
+            seed,
             decided: None,
             over: false,
             world,
-        })
+        }
+    }
+
+    /// Goes on with the next part of a request whose last part was answered, within the same deadline.
+    pub(super) fn next_part(&mut self, route: &PreparedRoute, job: Job, mut rules: Rules, demand: &Demand) {
+        let now = self.world.clock.now();
+        let deadline = self.book.began() + self.total;
+        rules.timeouts.total = deadline - now;
+        self.seed = self.seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let (plan, targets) = self.world.plan(route, demand, self.seed);
+        count(&self.world, &rules, &plan, now);
+        self.machine = Machine::new(plan, rules, now, self.seed);
+        self.targets = targets;
+        self.job = job;
     }
 
     /// Does what the machine says until something answers.
@@ -206,16 +258,16 @@ impl Run {
             }
             false => None,
         };
-        let (world, request, how) = (Arc::clone(&self.world), Arc::clone(&self.request), self.how);
+        let (world, job, how) = (Arc::clone(&self.world), self.job.clone(), self.how);
         let Some(target) = self.targets.get(start.index).cloned() else {
             return Err(no_target(start, ticket));
         };
         let wanted = (how, resume);
         let Some(at) = hedge_at else {
-            let result = attempt(&world, &target, &start, &request, wanted, &mut ticket).await;
+            let result = attempt(&world, &target, &start, &job, wanted, &mut ticket).await;
             return ended(start, ticket, result);
         };
-        let mut first = Box::pin(attempt(&world, &target, &start, &request, wanted, &mut ticket));
+        let mut first = Box::pin(attempt(&world, &target, &start, &job, wanted, &mut ticket));
         let early = tokio::select! {
             biased;
             result = &mut first => Some(result),
@@ -229,7 +281,7 @@ impl Run {
             let result = first.await;
             return ended(start, ticket, result);
         };
-        let mut second = Box::pin(attempt(&world, &rival, &other, &request, wanted, &mut racer));
+        let mut second = Box::pin(attempt(&world, &rival, &other, &job, wanted, &mut racer));
         let one = tokio::select! {
             biased;
             result = &mut first => Side::First(result),
@@ -276,7 +328,7 @@ impl Run {
     fn raced(&mut self, start: &Start, ticket: Ticket, failure: Option<Failure>) {
         let renewed = failure.as_ref().is_some_and(|failure| {
             failure.class == FailureClass::Authentication
-                && self.world.renew(start.key, ticket.notes.key.as_deref())
+                && self.world.renew(start.key, ticket.notes.secret())
         });
         let now = self.world.clock.now();
         let verdict = self.machine.raced(start, failure.as_ref());
@@ -311,7 +363,7 @@ impl Run {
         delivered: bool,
     ) -> Next {
         let renewed = failure.class == FailureClass::Authentication
-            && self.world.renew(start.key, ticket.notes.key.as_deref());
+            && self.world.renew(start.key, ticket.notes.secret());
         let closed = ticket.failed(&failure, renewed);
         let now = self.world.clock.now();
         let verdict = self.world.decide(|admission| {
@@ -382,29 +434,40 @@ impl Run {
         completion: Completion,
         spans: Vec<Span>,
     ) -> Result<Reply, Error> {
+        let used = match ticket.notes.continues {
+            // What the attempt itself used, not what the whole answer did.
+            true => ticket.notes.usage,
+            false => completion.usage,
+        };
+        let (target, now) = self.answered(start, ticket, &used)?;
+        let book = std::mem::replace(&mut self.book, Book::open(now));
+        let created = self.world.clock.unix_seconds(now);
+        let reply = book.reply(&target, completion, spans, now, created);
+        self.finish("ok", Some(&reply.target), &reply.trail, reply.elapsed);
+        Ok(reply)
+    }
+
+    /// Books an answer; gives the target that gave it, and the time.
+    pub(super) fn answered(
+        &mut self,
+        start: &Start,
+        ticket: Ticket,
+        used: &Usage,
+    ) -> Result<(Arc<PreparedTarget>, Moment), Error> {
         let now = self.world.clock.now();
         let Some(target) = self.targets.get(start.index).cloned() else {
             return Err(Error::internal(
                 "an answer came from a target that is not in the plan",
             ));
         };
-        let used = match ticket.notes.continues {
-            // What the attempt itself used, not what the whole answer did.
-            true => ticket.notes.usage,
-            false => completion.usage,
-        };
-        let closed = ticket.answered(&used);
+        let closed = ticket.answered(used);
         let verdict = Verdict {
             next: Next::Finish,
             reason: "answered",
             wait: Duration::ZERO,
         };
         self.enter(start.index, closed, Outcome::Answered, (&verdict, true), now);
-        let book = std::mem::replace(&mut self.book, Book::open(now));
-        let created = self.world.clock.unix_seconds(now);
-        let reply = book.reply(&target, completion, spans, now, created);
-        self.finish("ok", Some(&reply.target), &reply.trail, reply.elapsed);
-        Ok(reply)
+        Ok((target, now))
     }
 
     pub(super) fn error(&mut self, ending: Ending) -> Error {
@@ -420,7 +483,9 @@ impl Run {
             );
         }
         let error = match (last, ending) {
-            (None, _) | (_, Ending::DeadlineExceeded) => deadline_error(&self.machine, trail),
+            (None, _) | (_, Ending::DeadlineExceeded) => {
+                deadline_error(self.total, self.machine.untried(), trail)
+            }
             (Some(last), Ending::Failed | Ending::Interrupted) => Error::failed(last, trail),
             (Some(last), Ending::AllTargetsFailed | Ending::AttemptsExhausted) => {
                 Error::all_targets_failed(last, trail, self.machine.untried())
@@ -463,6 +528,17 @@ impl Drop for Run {
     }
 }
 
+/// Counts a request, or a part of one, as traffic that retries and hedges may be a share of.
+fn count(world: &World, rules: &Rules, plan: &[PlannedTarget], now: Moment) {
+    let cost = plan.first().and_then(|planned| planned.quote.worst());
+    world.decide(|admission| {
+        admission.retries.request(rules.route, cost, now);
+        if let Some(hedge) = rules.hedge.filter(|_| rules.stream) {
+            admission.hedges.request(rules.route, hedge.share, cost);
+        }
+    });
+}
+
 /// Which of two attempts came to something first, and to what.
 enum Side {
     First(Result<Answer, Failure>),
@@ -490,63 +566,4 @@ fn no_target(start: Start, ticket: Ticket) -> Box<Failed> {
         ticket,
         failure: Failure::new(FailureClass::InvalidRequest, Phase::Encode, "no such target"),
     })
-}
-
-/// An attempt as an event. `called`: it was made, though perhaps never sent.
-fn told(attempt: &Attempt, called: bool) -> What {
-    if !called {
-        return What::Skipped {
-            target: attempt.target.clone(),
-            code: attempt.code().to_owned(),
-            reason: attempt.reason.clone(),
-            next: attempt.next,
-        };
-    }
-    What::AttemptEnded {
-        target: attempt.target.clone(),
-        key: attempt.key.clone(),
-        code: attempt.code().to_owned(),
-        status: attempt.status,
-        billing: attempt.billing,
-        cost: attempt.cost(),
-        next: attempt.next,
-        reason: attempt.reason.clone(),
-    }
-}
-
-fn not_called(refusal: &Refusal, now: Moment) -> String {
-    match (refusal.by, refusal.until) {
-        (RefusedBy::Parked, None) => format!(
-            "not called: its key was refused ({}) and has not changed since",
-            refusal.class
-        ),
-        (RefusedBy::Parked | RefusedBy::Limited, Some(until)) => format!(
-            "not called: {} before, and to be left alone for {:.1} s more",
-            refusal.class,
-            (until - now).as_secs_f64()
-        ),
-        (_, Some(until)) => format!(
-            "not called: {}; to be asked again in {:.1} s",
-            refusal.why,
-            (until - now).as_secs_f64()
-        ),
-        (_, None) => format!("not called: {}", refusal.why),
-    }
-}
-
-fn deadline_error(machine: &Machine, trail: crate::types::Trail) -> Error {
-    let total = machine.total().as_secs_f64();
-    let left = machine.untried();
-    let mut failure = Failure::new(
-        FailureClass::Timeout,
-        Phase::Head,
-        format!("the deadline of {total} s passed with {left} of the plan's targets not tried"),
-    );
-    failure.sent = trail
-        .iter()
-        .filter_map(|attempt| attempt.failure())
-        .map(|failure| failure.sent)
-        .find(|sent| *sent != Sent::No)
-        .unwrap_or(Sent::No);
-    Error::failed(failure, trail)
 }

@@ -2,16 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
+use super::catalog::Looked;
 use super::keys::Pool;
-use crate::catalog::{self, Model, Quirks};
-use crate::config::{Adapt, Config, Provider, Route, Target};
-use crate::dialect::{Dialect, dialect};
+use crate::catalog::{self, Model, Quirks, fits};
+use crate::config::{Adapt, Config, Provider, Route, Surface, Target};
+use crate::dialect::{self, Call, Dialect, Encoded, dialect};
 use crate::health::Place;
 use crate::limits::KeySpec;
 use crate::policy::{Admission, Rules};
-use crate::types::{DomainId, EndpointId, GroupId, KeyId, Moment, RouteId, TargetId};
+use crate::types::{ChatRequest, DomainId, EndpointId, Failure, GroupId, KeyId, Moment, RouteId, TargetId};
 
 /// The route of requests that name a target: all of them share one retry budget.
 const BY_HAND: RouteId = RouteId(u32::MAX);
@@ -27,7 +28,28 @@ pub(crate) struct PreparedProvider {
     pub(super) endpoint: EndpointId,
     domains: Arc<[DomainId]>,
     stops: bool,
+    vendor: Option<String>,
+    /// How its own place is spoken to, then each of its surfaces.
+    doors: Vec<Door>,
+}
+
+/// A place of a provider, and how it is spoken to.
+struct Door {
+    dialect: &'static dyn Dialect,
+    base_url: String,
     quirks: Arc<Quirks>,
+    models: Vec<String>,
+}
+
+impl Door {
+    fn of_surface(surface: &Surface) -> Self {
+        Self {
+            dialect: dialect(surface.dialect),
+            base_url: surface.base_url.as_str().trim_end_matches('/').to_owned(),
+            quirks: Arc::new(surface.quirks.clone()),
+            models: surface.models.clone(),
+        }
+    }
 }
 
 /// A target with what every attempt on it needs.
@@ -38,7 +60,11 @@ pub(crate) struct PreparedTarget {
     pub(crate) model: String,
     pub(crate) dialect: &'static dyn Dialect,
     pub(crate) base_url: String,
-    pub(crate) facts: Option<&'static Model>,
+    /// Which of its provider's doors it is behind: 0 is the provider's own, the rest are its surfaces.
+    pub(crate) door: usize,
+    /// What its provider is called in the catalog.
+    pub(super) vendor: String,
+    pub(super) looked: Looked,
     pub(crate) quirks: Arc<Quirks>,
     /// Whether its route takes a loss where the target has no equal for what is asked.
     pub(crate) lossy: bool,
@@ -49,6 +75,27 @@ pub(crate) struct PreparedTarget {
     pub(super) endpoint: EndpointId,
 }
 
+impl PreparedTarget {
+    /// Fits a request to the target, by what is known of its model.
+    pub(super) fn encode(
+        &self,
+        facts: Option<&Model>,
+        request: &ChatRequest,
+        stream: bool,
+    ) -> Result<Encoded, Failure> {
+        let call = Call {
+            request,
+            provider: &self.provider_name,
+            model: &self.model,
+            facts,
+            quirks: &self.quirks,
+            lossy: self.lossy,
+            stream,
+        };
+        dialect::encode(self.dialect, &call)
+    }
+}
+
 /// A route with its targets looked up.
 pub(crate) struct PreparedRoute {
     pub(crate) targets: Vec<Arc<PreparedTarget>>,
@@ -56,6 +103,8 @@ pub(crate) struct PreparedRoute {
     pub(crate) id: RouteId,
     /// When it last said which endpoints it would use.
     pub(super) said: Mutex<Option<Moment>>,
+    /// The length of vectors that are made on it where none is asked for, once the first were.
+    pub(super) vector_length: Arc<OnceLock<usize>>,
 }
 
 impl PreparedRoute {
@@ -120,15 +169,20 @@ impl Providers {
         let name = target.to_string();
         let mut hasher = DefaultHasher::new();
         name.hash(&mut hasher);
+        let serves = |door: &Door| door.models.iter().any(|pattern| fits(pattern, &target.model));
+        let at = provider.doors.iter().position(serves).unwrap_or(0);
+        let door = provider.doors.get(at)?;
         Some(PreparedTarget {
             id: TargetId(hasher.finish()),
             name,
             provider_name: target.provider.clone(),
             model: target.model.clone(),
-            dialect: provider.dialect,
-            base_url: provider.base_url.clone(),
-            facts: catalog::model(&target.provider, &target.model),
-            quirks: Arc::clone(&provider.quirks),
+            dialect: door.dialect,
+            base_url: door.base_url.clone(),
+            door: at,
+            vendor: provider.vendor.clone().unwrap_or_else(|| target.provider.clone()),
+            looked: Looked::default(),
+            quirks: Arc::clone(&door.quirks),
             lossy: adapt == Adapt::Lossy,
             domains: Arc::clone(&provider.domains),
             stops: provider.stops,
@@ -148,6 +202,7 @@ impl Providers {
             route,
             id: id.map_or(BY_HAND, RouteId),
             said: Mutex::default(),
+            vector_length: Arc::default(),
         }
     }
 
@@ -180,18 +235,26 @@ impl Numbers {
                 domains.push(domain);
             }
         }
-        PreparedProvider {
-            name: config.name.clone(),
+        let own = Door {
             dialect: dialect(config.dialect),
             base_url: config.base_url.as_str().trim_end_matches('/').to_owned(),
+            quirks: Arc::new(config.quirks.clone()),
+            models: Vec::new(),
+        };
+        let vendor = config.vendor.as_deref().and_then(catalog::provider);
+        PreparedProvider {
+            name: config.name.clone(),
+            dialect: own.dialect,
+            base_url: own.base_url.clone(),
             pool: Pool::new(index, config),
             groups: self.accounts(config),
             endpoint: EndpointId(u32::try_from(index).unwrap_or(u32::MAX)),
             domains: domains.into(),
-            stops: catalog::provider(&config.name).is_some_and(|known| known.stops_on_disconnect),
-            quirks: Arc::new(
-                catalog::provider(&config.name).map_or_else(Quirks::default, |known| known.quirks.clone()),
-            ),
+            stops: vendor.is_some_and(|known| known.stops_on_disconnect),
+            vendor: config.vendor.clone(),
+            doors: std::iter::once(own)
+                .chain(config.surfaces.iter().map(Door::of_surface))
+                .collect(),
         }
     }
 

@@ -17,6 +17,8 @@ use crate::types::{Billing, CostRange, EndpointId, Failure, FailureClass, Moment
 pub(super) struct Notes {
     pub(super) started: Moment,
     pub(super) key: Option<String>,
+    /// The fingerprint of the token it was sent with, where that is not the key itself.
+    pub(super) token: Option<String>,
     pub(super) first_content: Option<Moment>,
     pub(super) status: Option<u16>,
     pub(super) request_id: Option<String>,
@@ -26,6 +28,13 @@ pub(super) struct Notes {
     pub(super) seen: u64,
     /// It goes on where an earlier attempt of the stream broke off.
     pub(super) continues: bool,
+}
+
+impl Notes {
+    /// The fingerprint of the secret it was sent with.
+    pub(super) fn secret(&self) -> Option<&str> {
+        self.token.as_deref().or(self.key.as_deref())
+    }
 }
 
 /// An attempt that is over, and what it may have cost.
@@ -54,7 +63,7 @@ pub(super) struct Ticket {
     request: u64,
     target: String,
     endpoint: Option<EndpointId>,
-    facts: Option<&'static Model>,
+    facts: Option<Arc<Model>>,
     quote: Quote,
     stream: bool,
     deadline: Moment,
@@ -83,7 +92,7 @@ impl Ticket {
             request,
             target: name,
             endpoint: target.map(|target| target.endpoint),
-            facts: target.and_then(|target| target.facts),
+            facts: target.and_then(|target| world.facts_of(target)),
             quote: quote.unwrap_or_default(),
             stream,
             deadline: start.limits.deadline,
@@ -170,7 +179,9 @@ impl Ticket {
 
     fn close(&mut self, fate: Fate<'_>, ended: Ended<'_>) -> Closed {
         let notes = std::mem::take(&mut self.notes);
-        let bill = self.quote.bill(self.facts, fate, &notes.usage, notes.seen);
+        let bill = self
+            .quote
+            .bill(self.facts.as_deref(), fate, &notes.usage, notes.seen);
         if let Some(permit) = self.permit.take() {
             let now = self.world.clock.now();
             self.world

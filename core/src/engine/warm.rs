@@ -67,9 +67,12 @@ impl World {
                 headers.insert(*name, value.clone());
             }
             let key = prepared.pool.usable().first().and_then(|id| self.key(*id));
+            let origin = self.config.providers.get(&prepared.name)?.base_url.origin();
+            // A header that cannot be read fails the attempts that need it, which is soon enough.
+            let _ = prepared.pool.dress(0, &origin, &mut headers);
             if let Some(Ok(key)) = key {
-                let (name, value) = &key.header;
-                headers.insert(name.clone(), value.clone());
+                // A cloud's token is not got for this: what is answered without one is an answer too.
+                headers.extend(key.at(0).and_then(|shown| shown.header.clone()));
             }
         }
         WarmEndpoint::new(

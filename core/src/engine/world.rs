@@ -3,6 +3,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use http::HeaderMap;
+use url::Url;
+
+use super::catalog::Facts;
 use super::clock::Clock;
 use super::keys::{Key, Renewed};
 use super::listeners::Listeners;
@@ -17,7 +21,7 @@ use crate::mutant::{self, Mutant};
 use crate::policy::{Admission, Asked, HedgeBudget, PlannedTarget};
 use crate::routing;
 use crate::transport::{KeepWarm, Standby, Transport};
-use crate::types::{ChatRequest, Event, Failure, KeyId, Moment, TargetId, What};
+use crate::types::{Event, Failure, KeyId, Moment, TargetId, What};
 
 /// What all requests of one client share.
 pub(crate) struct World {
@@ -25,6 +29,7 @@ pub(crate) struct World {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) clock: Clock,
     pub(super) providers: Providers,
+    pub(super) facts: Facts,
     pub(crate) listeners: Listeners,
     pub(super) in_flight: AtomicU64,
     pub(super) standby: Mutex<Standby>,
@@ -67,6 +72,7 @@ impl World {
             known: Mutex::default(),
             admission: Mutex::new(admission),
             providers,
+            facts: Facts::new(Arc::clone(&config.catalog.facts)),
             config,
         };
         let routes = (0..).zip(&world.config.routes).map(|(id, (name, route))| {
@@ -115,23 +121,24 @@ impl World {
     pub(super) fn plan(
         &self,
         route: &PreparedRoute,
-        request: &ChatRequest,
+        demand: &routing::Demand,
         seed: u64,
     ) -> (Vec<PlannedTarget>, Vec<Arc<PreparedTarget>>) {
-        let bytes = routing::prompt_bytes(request);
-        let estimate = routing::estimate(request, bytes);
         let planned: Vec<PlannedTarget> = route
             .targets
             .iter()
             .enumerate()
-            .map(|(place, target)| PlannedTarget {
-                target: target.id,
-                keys: self.usable_keys(target),
-                window: target.facts.and_then(|facts| facts.context_window),
-                domains: Arc::clone(&target.domains),
-                estimate,
-                quote: Quote::new(target.facts, bytes, request.max_tokens, target.stops),
-                spill: place > 0,
+            .map(|(place, target)| {
+                let facts = self.facts_of(target);
+                PlannedTarget {
+                    target: target.id,
+                    keys: self.usable_keys(target),
+                    window: facts.as_ref().and_then(|facts| facts.context_window),
+                    domains: Arc::clone(&target.domains),
+                    estimate: demand.estimate,
+                    quote: Quote::new(facts.as_deref(), demand.bytes, demand.max_output, target.stops),
+                    spill: place > 0,
+                }
             })
             .collect();
         if planned.len() < 2 {
@@ -181,10 +188,26 @@ impl World {
         self.providers.get(id.provider)?.pool.key(id.key)
     }
 
+    /// Adds the headers that every request of the target's provider carries.
+    pub(super) fn dress(
+        &self,
+        target: &PreparedTarget,
+        url: &Url,
+        headers: &mut HeaderMap,
+    ) -> Result<(), String> {
+        match self.providers.get(target.provider) {
+            Some(provider) => provider.pool.dress(target.door, &url.origin(), headers),
+            None => Ok(()),
+        }
+    }
+
     /// The failure, with the key it was made with taken out of the vendor's words.
     pub(super) fn scrubbed(&self, id: KeyId, mut failure: Failure) -> Failure {
         if let Some(Ok(key)) = self.key(id) {
             key.scrub(&mut failure);
+        }
+        if let Some(provider) = self.providers.get(id.provider) {
+            provider.pool.scrub(&mut failure);
         }
         failure
     }
@@ -199,7 +222,7 @@ impl World {
         let Some(provider) = self.providers.get(id.provider) else {
             return false;
         };
-        match provider.pool.renew(id.key, refused) {
+        match provider.pool.renew(id.key, refused, self.clock.now()) {
             Renewed::No => false,
             Renewed::Before => true,
             Renewed::Now => {

@@ -81,12 +81,6 @@ impl Machine {
         }
     }
 
-    /// How long the whole request may take.
-    #[must_use]
-    pub const fn total(&self) -> Duration {
-        self.rules.timeouts.total
-    }
-
     /// How many targets have had no turn.
     #[must_use]
     pub fn untried(&self) -> usize {

@@ -9,6 +9,44 @@ const FRAME: u64 = 16;
 /// Output tokens reserved where the request names no limit: vendors reserve about as many of a rate limit.
 const OUTPUT: u32 = 1024;
 
+/// What a request asks of a target, before it is known which.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demand {
+    /// Bytes of everything the model reads.
+    pub bytes: u64,
+    /// Tokens it is thought to need.
+    pub estimate: Estimate,
+    /// Most output tokens that the request allows; None when it does not say.
+    pub max_output: Option<u32>,
+}
+
+impl Demand {
+    /// What a chat asks.
+    #[must_use]
+    pub fn of_chat(request: &ChatRequest) -> Self {
+        let bytes = prompt_bytes(request);
+        Self {
+            bytes,
+            estimate: estimate(request, bytes),
+            max_output: request.max_tokens,
+        }
+    }
+
+    /// What texts to embed ask: they are read, and nothing is said.
+    #[must_use]
+    pub fn of_texts(texts: &[String]) -> Self {
+        let bytes: u64 = texts.iter().map(|text| text.len() as u64).sum();
+        Self {
+            bytes,
+            estimate: Estimate {
+                input_tokens: bytes.div_ceil(4),
+                output_tokens: 0,
+            },
+            max_output: Some(0),
+        }
+    }
+}
+
 /// Bytes of everything the model reads. No token is shorter than a byte, so it reads no more tokens than that; images and
 /// files given by URL are not counted.
 #[must_use]

@@ -4,6 +4,6 @@ mod estimate;
 mod order;
 mod route;
 
-pub use estimate::{estimate, prompt_bytes};
+pub use estimate::{Demand, estimate, prompt_bytes};
 pub use order::{Place, order};
-pub use route::route;
+pub use route::{check_one_model, embed_route, route};

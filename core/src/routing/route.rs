@@ -1,4 +1,4 @@
-use crate::config::{Config, Route, Target, did_you_mean};
+use crate::config::{Config, Embedding, Route, RouteKind, SAME_MODEL, Target, did_you_mean, other_model};
 use crate::error::Error;
 
 /// The route a request means: one of the config's, or one made of a single named target.
@@ -22,6 +22,8 @@ pub fn route(config: &Config, name: Option<&str>) -> Result<Route, Error> {
                 provider: provider.to_owned(),
                 model: model.to_owned(),
             }],
+            kind: RouteKind::default(),
+            embedding: Embedding::default(),
             ..base.cloned().unwrap_or_default()
         });
     }
@@ -34,4 +36,41 @@ pub fn route(config: &Config, name: Option<&str>) -> Result<Route, Error> {
          with a provider of the config)",
         names.join(", ")
     )))
+}
+
+/// The name of the route that a request for vectors means.
+///
+/// # Errors
+/// An invalid-request error that tells what to write, when there is none.
+pub fn embed_route<'a>(config: &Config, name: Option<&'a str>) -> Result<&'a str, Error> {
+    if let Some(name) = name {
+        return Ok(name);
+    }
+    let kind = |name| config.routes.get(name).map(|route: &Route| route.kind);
+    match (kind("embed"), kind("default")) {
+        (Some(_), _) => Ok("embed"),
+        (None, Some(RouteKind::Embed)) => Ok("default"),
+        (None, _) => Err(Error::invalid_request(
+            "`route`: there is no route named `embed`; add [routes.embed] with kind = \"embed\" and \
+             targets = [\"openai/text-embedding-3-small\"], or name a route or a target",
+        )),
+    }
+}
+
+/// Refuses a route whose targets are not one model.
+///
+/// # Errors
+/// An invalid-request error that names two that differ.
+pub fn check_one_model(route: &Route) -> Result<(), Error> {
+    if route.kind == RouteKind::Embed {
+        // The config was refused if they are not.
+        return Ok(());
+    }
+    match (route.targets.first(), other_model(&route.targets)) {
+        (Some(first), Some((_, other))) => Err(Error::invalid_request(format!(
+            "`route`: \"{}\" has both \"{first}\" and \"{other}\": {SAME_MODEL}",
+            route.name
+        ))),
+        _ => Ok(()),
+    }
 }

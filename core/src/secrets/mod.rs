@@ -1,4 +1,12 @@
-//! Where keys come from: `env:`, `file:` or the config itself → a secret that cannot be printed.
+//! Where keys come from: `env:`, `file:` or the config itself → a secret that cannot be printed; and the credentials of
+//! clouds, from which tokens and signatures are made.
+
+pub mod aws;
+pub mod azure;
+pub mod cloud;
+pub mod gcp;
+mod sigv4;
+pub mod token;
 
 use std::ffi::OsString;
 use std::hash::{BuildHasher, RandomState};
@@ -7,6 +15,8 @@ use std::sync::LazyLock;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::config::{KeySource, check_key};
+
+pub use sigv4::{AwsCredentials, SigningRequest, sign};
 
 /// Reads a key from where it is kept. White space around it is dropped.
 ///
@@ -33,6 +43,7 @@ fn resolve_with(
             let read = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned()));
             (format!("the key file {}", path.display()), read)
         }
+        KeySource::Cloud(cloud) => return Err(format!("{cloud} is no key but a way to make them")),
         KeySource::Literal(secret) => (
             "the key in the config".to_owned(),
             Ok(secret.expose_secret().to_owned()),

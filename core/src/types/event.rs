@@ -163,6 +163,13 @@ pub enum What {
         /// Whether it seems to be down.
         down: bool,
     },
+    /// The facts on models were changed, or were to be.
+    Catalog {
+        /// By whom: `file`, `url` or `app`.
+        layer: String,
+        /// Why they are what they were; None when they were changed.
+        problem: Option<String>,
+    },
     /// A free request to an endpoint came back, or did not.
     Probed {
         /// The provider.

@@ -1,8 +1,9 @@
-//! Chat requests, replies, stream events, usage, failure classes and the trail. No I/O and no clock.
+//! Chat and embedding requests, replies, stream events, usage, failure classes and the trail. No I/O and no clock.
 
 mod content;
 mod cost;
 mod delta;
+mod embed;
 mod event;
 mod failure;
 mod ids;
@@ -19,6 +20,7 @@ mod usage;
 pub use content::{Audio, Content, FilePart, ImagePart, Media, Part, PartBody, parse_data_url};
 pub use cost::{Billing, CostRange};
 pub use delta::{Accumulator, Completion, Delta, ReasoningBlock};
+pub use embed::{EmbedReply, EmbedRequest, Embedded, InputType};
 pub use event::{Event, What};
 pub use failure::{Failure, FailureClass, Phase, Sent};
 pub use ids::{DomainId, EndpointId, GroupId, KeyId, RouteId, TargetId};

@@ -94,7 +94,7 @@ impl<'de> Deserialize<'de> for ChatRequest {
 }
 
 /// Takes what came under the other name of a field.
-fn other_name<T: DeserializeOwned>(
+pub(super) fn other_name<T: DeserializeOwned>(
     extra: &mut JsonMap,
     name: &str,
     field: &str,
@@ -168,11 +168,13 @@ fn list<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Tool>, D::Erro
     Ok(Option::<Vec<Tool>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-fn options<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, JsonMap>, D::Error> {
+pub(super) fn options<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, JsonMap>, D::Error> {
     Ok(Option::<BTreeMap<String, JsonMap>>::deserialize(deserializer)?.unwrap_or_default())
 }
 
-fn extra<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JsonMap, D::Error> {
+pub(super) fn extra<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JsonMap, D::Error> {
     let mut map = JsonMap::deserialize(deserializer)?;
     map.retain(|_, value| !value.is_null());
     Ok(map)

@@ -2,13 +2,22 @@
 //! mistake they shared would go unseen.
 
 mod anthropic;
+mod bedrock;
+mod cohere;
+mod embed;
 mod gemini;
+mod ollama;
 mod openai;
+mod responses;
 
 use bytes::Bytes;
+use http::HeaderValue;
 use serde_json::Value;
 
+use crate::errors::VendorError;
 use crate::script::{Dialect, ReplyScript, ToolCallScript, UsageScript};
+
+pub(crate) use embed::Texts;
 
 const DEFAULT_TEXT: &str = "Hello there, this is a simulated reply.";
 
@@ -17,7 +26,7 @@ const DEFAULT_TEXT: &str = "Hello there, this is a simulated reply.";
 pub(crate) enum Shape {
     /// One JSON document.
     Whole,
-    /// Server-sent events.
+    /// Server-sent events; with Bedrock its frames, with Ollama lines.
     Events,
     /// Server-sent events, with OpenAI's usage chunk.
     EventsWithUsage,
@@ -28,6 +37,29 @@ pub(crate) enum Shape {
 impl Shape {
     pub(crate) fn streams(self) -> bool {
         self != Self::Whole
+    }
+}
+
+/// The format a reply is written in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Wire {
+    pub(crate) dialect: Dialect,
+    pub(crate) shape: Shape,
+    /// Whether reasoning comes in its encrypted form too, as OpenAI Responses gives it to who asks.
+    pub(crate) sealed: bool,
+}
+
+impl Wire {
+    pub(crate) fn whole(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            shape: Shape::Whole,
+            sealed: false,
+        }
+    }
+
+    pub(crate) fn streams(self) -> bool {
+        self.shape.streams()
     }
 }
 
@@ -119,20 +151,34 @@ impl Reply {
         vendor(ours).unwrap_or(ours)
     }
 
-    pub(crate) fn whole(&self, dialect: Dialect, model: &str) -> Bytes {
-        let body = match dialect {
+    /// What it says in the vendors that have no place of its own for a refusal.
+    fn said(&self) -> Vec<&str> {
+        let texts = self.chunks.iter().chain(&self.refusal);
+        texts.map(String::as_str).collect()
+    }
+
+    pub(crate) fn whole(&self, wire: Wire, model: &str) -> Bytes {
+        let body = match wire.dialect {
             Dialect::OpenaiChat => openai::whole(self, model),
+            Dialect::OpenaiResponses => responses::whole(self, model, wire.sealed),
             Dialect::AnthropicMessages => anthropic::whole(self, model),
             Dialect::Gemini => gemini::whole(self, model),
+            Dialect::BedrockConverse => bedrock::whole(self),
+            Dialect::CohereChat => cohere::whole(self),
+            Dialect::OllamaChat => ollama::whole(self, model),
         };
         Bytes::from(body.to_string())
     }
 
-    pub(crate) fn stream(&self, dialect: Dialect, model: &str, shape: Shape) -> Vec<Piece> {
-        match dialect {
-            Dialect::OpenaiChat => openai::stream(self, model, shape == Shape::EventsWithUsage),
+    pub(crate) fn stream(&self, wire: Wire, model: &str) -> Vec<Piece> {
+        match wire.dialect {
+            Dialect::OpenaiChat => openai::stream(self, model, wire.shape == Shape::EventsWithUsage),
+            Dialect::OpenaiResponses => responses::stream(self, model, wire.sealed),
             Dialect::AnthropicMessages => anthropic::stream(self, model),
-            Dialect::Gemini => gemini::stream(self, model, shape == Shape::Array),
+            Dialect::Gemini => gemini::stream(self, model, wire.shape == Shape::Array),
+            Dialect::BedrockConverse => bedrock::stream(self),
+            Dialect::CohereChat => cohere::stream(self),
+            Dialect::OllamaChat => ollama::stream(self, model),
         }
     }
 }
@@ -155,49 +201,87 @@ fn arguments_value(arguments: &str) -> Value {
     serde_json::from_str(arguments).unwrap_or_else(|_| Value::String(arguments.to_owned()))
 }
 
-/// An error told inside a stream that began well.
-pub(crate) fn error_event(dialect: Dialect, shape: Shape, first: bool, body: &Value) -> Bytes {
-    let end = if shape == Shape::Array { "]" } else { "" };
-    event(dialect, shape, first, "error", &format!("{body}{end}"))
+/// An error told inside a stream that began well, after so many of its pieces.
+pub(crate) fn error_event(wire: Wire, model: &str, before: usize, error: &VendorError) -> Bytes {
+    let body = &error.body;
+    match (wire.dialect, wire.shape) {
+        (_, Shape::Array) => event(wire, before == 0, "error", &format!("{body}]")),
+        (Dialect::OpenaiResponses, _) => responses::error_events(model, before, body).into(),
+        (Dialect::BedrockConverse, _) => bedrock::exception_event(error.exception(), body),
+        (Dialect::CohereChat, _) => cohere::error_event(body).into(),
+        _ => event(wire, before == 0, "error", &body.to_string()),
+    }
 }
 
 /// An event whose JSON breaks off.
-pub(crate) fn malformed_event(dialect: Dialect, shape: Shape, first: bool) -> Bytes {
-    let data = match dialect {
-        Dialect::OpenaiChat => {
-            r#"{"id":"chatcmpl-sim","object":"chat.completion.chunk","choices":[{"index":0,"del"#
-        }
-        Dialect::AnthropicMessages => r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_de"#,
-        Dialect::Gemini => r#"{"candidates":[{"content":{"parts":[{"tex"#,
+pub(crate) fn malformed_event(wire: Wire, before: usize) -> Bytes {
+    let (name, data) = match wire.dialect {
+        Dialect::OpenaiChat => (
+            "",
+            r#"{"id":"chatcmpl-sim","object":"chat.completion.chunk","choices":[{"index":0,"del"#,
+        ),
+        Dialect::OpenaiResponses => (
+            "response.output_text.delta",
+            r#"{"type":"response.output_text.delta","content_index":0,"del"#,
+        ),
+        Dialect::AnthropicMessages => (
+            "content_block_delta",
+            r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_de"#,
+        ),
+        Dialect::Gemini => ("", r#"{"candidates":[{"content":{"parts":[{"tex"#),
+        Dialect::BedrockConverse => return bedrock::malformed_event(),
+        Dialect::CohereChat => (
+            "content-delta",
+            r#"{"type":"content-delta","index":0,"delta":{"mess"#,
+        ),
+        Dialect::OllamaChat => ("", r#"{"model":"simulated","message":{"role":"assis"#),
     };
-    event(dialect, shape, first, "content_block_delta", data)
+    event(wire, before == 0, name, data)
 }
 
 /// What keeps a connection open and says nothing.
-pub(crate) fn keep_alive(dialect: Dialect, shape: Shape) -> Bytes {
-    Bytes::from_static(match (dialect, shape) {
+pub(crate) fn keep_alive(wire: Wire) -> Bytes {
+    Bytes::from_static(match (wire.dialect, wire.shape) {
         (_, Shape::Whole | Shape::Array) => b"\n",
         (Dialect::OpenaiChat, _) => openai::KEEP_ALIVE,
+        (Dialect::OpenaiResponses, _) => responses::KEEP_ALIVE,
         (Dialect::AnthropicMessages, _) => b"event: ping\ndata: {\"type\": \"ping\"}\n\n",
         (Dialect::Gemini, _) => gemini::KEEP_ALIVE,
+        (Dialect::BedrockConverse, _) => return bedrock::keep_alive(),
+        (Dialect::CohereChat, _) => cohere::KEEP_ALIVE,
+        (Dialect::OllamaChat, _) => ollama::KEEP_ALIVE,
     })
 }
 
-fn event(dialect: Dialect, shape: Shape, first: bool, name: &str, data: &str) -> Bytes {
-    Bytes::from(match (dialect, shape) {
+fn event(wire: Wire, first: bool, name: &str, data: &str) -> Bytes {
+    Bytes::from(match (wire.dialect, wire.shape) {
         (_, Shape::Array) => format!("{}{data}", if first { "[" } else { ",\r\n" }),
-        (Dialect::OpenaiChat, _) => format!("data: {data}\n\n"),
-        (Dialect::AnthropicMessages, _) => format!("event: {name}\ndata: {data}\n\n"),
         (Dialect::Gemini, _) => format!("data: {data}\r\n\r\n"),
+        (Dialect::OllamaChat, _) => format!("{data}\n"),
+        (Dialect::OpenaiChat, _) => format!("data: {data}\n\n"),
+        _ => format!("event: {name}\ndata: {data}\n\n"),
+    })
+}
+
+/// What a provider's body is, by its `content-type`.
+pub(crate) fn content_type(wire: Wire) -> HeaderValue {
+    HeaderValue::from_static(match (wire.dialect, wire.shape) {
+        (_, Shape::Whole | Shape::Array) => "application/json",
+        (Dialect::BedrockConverse, _) => "application/vnd.amazon.eventstream",
+        (Dialect::OllamaChat, _) => "application/x-ndjson",
+        _ => "text/event-stream; charset=utf-8",
     })
 }
 
 /// The models a provider lists.
 pub(crate) fn models(dialect: Dialect) -> Bytes {
     let body = match dialect {
-        Dialect::OpenaiChat => openai::models(),
+        Dialect::OpenaiChat | Dialect::OpenaiResponses => openai::models(),
         Dialect::AnthropicMessages => anthropic::models(),
         Dialect::Gemini => gemini::models(),
+        Dialect::BedrockConverse => bedrock::models(),
+        Dialect::CohereChat => cohere::models(),
+        Dialect::OllamaChat => ollama::models(),
     };
     Bytes::from(body.to_string())
 }

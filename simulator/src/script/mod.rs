@@ -94,8 +94,19 @@ struct ScriptFile {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Dialect {
     OpenaiChat,
+    OpenaiResponses,
     AnthropicMessages,
     Gemini,
+    BedrockConverse,
+    CohereChat,
+    OllamaChat,
+}
+
+impl Dialect {
+    /// Whether it is one of OpenAI's, which its servers answer side by side.
+    pub(crate) fn openai(self) -> bool {
+        matches!(self, Self::OpenaiChat | Self::OpenaiResponses)
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

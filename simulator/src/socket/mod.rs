@@ -66,13 +66,15 @@ impl Simulator {
                 Some(socket(address)?.listen(BACKLOG)?)
             };
             let version = match provider.script.dialect {
-                Dialect::OpenaiChat | Dialect::AnthropicMessages => "v1",
-                Dialect::Gemini => "v1beta",
+                Dialect::OpenaiChat | Dialect::OpenaiResponses | Dialect::AnthropicMessages => "/v1",
+                Dialect::Gemini => "/v1beta",
+                Dialect::CohereChat => "/v2",
+                Dialect::BedrockConverse | Dialect::OllamaChat => "",
             };
             // A certificate names a host.
             let url = match acceptor {
-                Some(_) => format!("https://localhost:{}/{version}", address.port()),
-                None => format!("http://{address}/{version}"),
+                Some(_) => format!("https://localhost:{}{version}", address.port()),
+                None => format!("http://{address}{version}"),
             };
             simulator.providers.insert(name, (Arc::clone(&provider), url));
             simulator
@@ -82,8 +84,8 @@ impl Simulator {
         Ok(simulator)
     }
 
-    /// The base URL of a provider, as hotspare's config wants it: `http://127.0.0.1:PORT/v1`, or `/v1beta` for gemini;
-    /// `https://localhost:PORT/…` with `tls`. None when the script has no provider of that name.
+    /// The base URL of a provider, as hotspare's config wants it: `http://127.0.0.1:PORT/v1`; `/v1beta` for gemini, `/v2`
+    /// for cohere_chat, no path for bedrock_converse and ollama_chat; `https://localhost:PORT…` with `tls`. None when the script has no provider of that name.
     pub fn url(&self, provider: &str) -> Option<&str> {
         self.providers.get(provider).map(|(_, url)| url.as_str())
     }

@@ -254,7 +254,7 @@ fn seen(scenario: &Scenario, journal: &[JournalEntry]) -> Result<(), String> {
     for (provider, wanted) in &scenario.server {
         let mine: Vec<_> = journal
             .iter()
-            .filter(|entry| entry.chat && entry.provider == *provider)
+            .filter(|entry| (entry.chat || entry.embed) && entry.provider == *provider)
             .collect();
         if let Some(requests) = wanted.requests
             && !requests.holds(mine.len())
@@ -281,6 +281,13 @@ fn seen(scenario: &Scenario, journal: &[JournalEntry]) -> Result<(), String> {
                 most_at_once(&mine),
                 at_once
             );
+        }
+        for entry in mine.iter().filter(|entry| entry.chat) {
+            let asked = serde_json::to_value(entry.asked).map_err(|error| error.to_string())?;
+            for (name, value) in &wanted.asked {
+                let what = format!("`{name}` of request {} as {provider} reads it", entry.n);
+                same!(what, asked.get(name), Some(value));
+            }
         }
         if let Some(keys) = &wanted.keys {
             let mut found: BTreeMap<String, usize> = keys.keys().map(|key| (key.clone(), 0)).collect();

@@ -43,6 +43,9 @@ pub(crate) struct Server {
     pub(crate) disconnected: Option<Count>,
     pub(crate) at_once: Option<usize>,
     pub(crate) keys: Option<BTreeMap<String, usize>>,
+    /// What every chat request must have held, as the vendor reads it, by the name of the journal.
+    #[serde(default)]
+    pub(crate) asked: BTreeMap<String, Value>,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]

@@ -46,6 +46,21 @@ impl Outcome {
         std::str::from_utf8(&self.body).unwrap()
     }
 
+    /// The same with all that is not ASCII text in its body, as in the frames of Bedrock, replaced byte for byte.
+    pub(crate) fn readable(&self) -> Self {
+        let shown = |byte: &u8| {
+            if byte.is_ascii_graphic() || byte.is_ascii_whitespace() {
+                *byte
+            } else {
+                b'?'
+            }
+        };
+        Self {
+            body: self.body.iter().map(shown).collect(),
+            ..self.clone()
+        }
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap()
     }
@@ -55,12 +70,27 @@ impl Outcome {
     }
 }
 
+pub(crate) const DIALECTS: [&str; 7] = [
+    "openai_chat",
+    "openai_responses",
+    "anthropic_messages",
+    "gemini",
+    "bedrock_converse",
+    "cohere_chat",
+    "ollama_chat",
+];
+
 /// A chat request of a dialect: its path under the base URL, and its body.
 pub(crate) fn chat(dialect: &str, stream: bool) -> (String, String) {
     let body = format!(r#"{{"model":"m","stream":{stream}}}"#);
     match dialect {
         "openai_chat" => ("/chat/completions".to_owned(), body),
+        "openai_responses" => ("/responses".to_owned(), body),
         "anthropic_messages" => ("/messages".to_owned(), body),
+        "bedrock_converse" if stream => ("/model/m/converse-stream".to_owned(), "{}".to_owned()),
+        "bedrock_converse" => ("/model/m/converse".to_owned(), "{}".to_owned()),
+        "cohere_chat" => ("/chat".to_owned(), body),
+        "ollama_chat" => ("/api/chat".to_owned(), body),
         _ if stream => (
             "/models/m:streamGenerateContent?alt=sse".to_owned(),
             "{}".to_owned(),
@@ -71,9 +101,15 @@ pub(crate) fn chat(dialect: &str, stream: bool) -> (String, String) {
 
 pub(crate) fn key_header(dialect: &str, key: &str) -> (&'static str, String) {
     match dialect {
-        "openai_chat" => ("authorization", format!("Bearer {key}")),
         "anthropic_messages" => ("x-api-key", key.to_owned()),
-        _ => ("x-goog-api-key", key.to_owned()),
+        "gemini" => ("x-goog-api-key", key.to_owned()),
+        "bedrock_converse" => (
+            "authorization",
+            format!(
+                "AWS4-HMAC-SHA256 Credential={key}/20261124/us-east-1/bedrock/aws4_request, SignedHeaders=host"
+            ),
+        ),
+        _ => ("authorization", format!("Bearer {key}")),
     }
 }
 
@@ -193,7 +229,7 @@ pub(crate) async fn over_tcp(
 }
 
 fn method(path: &str) -> http::Method {
-    if path == "/models" {
+    if ["/models", "/foundation-models", "/api/tags"].contains(&path) {
         http::Method::GET
     } else {
         http::Method::POST

@@ -366,7 +366,7 @@ fn targets(rng: &mut fastrand::Rng, vendors: &[Vendor]) -> Vec<Target> {
                 vendor,
                 model: (*model).to_owned(),
                 name: format!("{}/{model}", of.name),
-                price: facts.map(|facts| (facts.input, facts.output)),
+                price: facts.and_then(|facts| Some((facts.input?, facts.output?))),
                 window: facts.and_then(|facts| facts.context_window),
             });
         }

@@ -1,13 +1,19 @@
 //! Request → body: the settings. The conversation is [`super::messages`]'s.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::{Value, json};
 
 use super::messages::{API, conversation};
 use crate::catalog::Reasoning;
-use crate::dialect::foreign::{note_hints, refuse_settings, refuse_tool};
+use crate::dialect::capabilities::{drop_sampling, nearest};
+use crate::dialect::fit::Fit;
+use crate::dialect::foreign::{lose_settings, note_hints};
 use crate::dialect::options::apply_provider_options;
+use crate::dialect::schema;
+use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::{Call, Encoded};
 use crate::types::{
     ChatRequest, DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat, Stop, Tool, ToolChoice,
@@ -24,21 +30,35 @@ const DEFAULT_MAX_TOKENS: u32 = 4096;
 /// The vendor's own lower bound of `thinking.budget_tokens`.
 const MIN_BUDGET: u32 = 1024;
 
+/// The levels of `output_config.effort`.
+const LEVELS: [ReasoningEffort; 5] = [
+    ReasoningEffort::Low,
+    ReasoningEffort::Medium,
+    ReasoningEffort::High,
+    ReasoningEffort::Xhigh,
+    ReasoningEffort::Max,
+];
+
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
-    let request = call.request;
-    let mut adapted = Vec::new();
-    refuse(request)?;
-    refuse_settings(call, API)?;
-    note_hints(request, &mut adapted);
-    let (system, messages) = conversation(&request.messages, &mut adapted)?;
+    let mut fit = Fit::new(call.lossy);
+    lose_settings(call.request, API, &mut fit)?;
+    note_hints(call.request, &mut fit);
+    let mut request = Cow::Borrowed(call.request);
+    fit_sampling(&mut request, &mut fit)?;
     let max_tokens = request.max_tokens.unwrap_or_else(|| {
         let chosen = call
             .facts
             .and_then(|facts| facts.max_output)
             .unwrap_or(DEFAULT_MAX_TOKENS);
-        adapted.push(format!("max_tokens: the vendor needs it; {chosen} was chosen"));
+        fit.note(format!("max_tokens: the vendor needs it; {chosen} was chosen"));
         chosen
     });
+    let reasoning = call.facts.map(|facts| facts.reasoning).unwrap_or_default();
+    let (thinking, effort) = thinking(&request, reasoning, max_tokens, &mut fit)?;
+    if thinks(&thinking) {
+        fit_thinking(&mut request, &mut fit);
+    }
+    let (system, messages) = conversation(&request.messages, &mut fit)?;
 
     let mut body = JsonMap::new();
     let mut set = |key: &str, value: Value| {
@@ -58,54 +78,70 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
         "metadata",
         json!(request.user.as_ref().map(|user| json!({"user_id": user}))),
     );
-    set("tools", tools(&request.tools)?);
-    let (tool_choice, forced) = tool_choice(request)?;
-    set("tool_choice", tool_choice);
+    set("tools", tools(&request.tools, &mut fit)?);
+    set("tool_choice", tool_choice(&request));
     let mut output = JsonMap::new();
-    if let Some(format) = output_format(request)? {
+    if let Some(format) = output_format(&request, &mut fit)? {
         output.insert("format".to_owned(), format);
     }
-    let reasoning = call.facts.map(|facts| facts.reasoning).unwrap_or_default();
-    let thinking = thinking(request, reasoning, max_tokens, forced, &mut output, &mut adapted)?;
+    if let Some(effort) = effort {
+        output.insert("effort".to_owned(), json!(effort.as_str()));
+    }
     set("thinking", thinking);
     if !output.is_empty() {
         set("output_config", Value::Object(output));
     }
 
+    lay_fixed(call, &mut body);
     apply_provider_options(call, DialectId::AnthropicMessages, &mut body);
     // Ours to say, whatever the options hold: it decides how the reply is read.
     body.insert("stream".to_owned(), json!(call.stream));
     Ok(Encoded {
-        path: "/messages".to_owned(),
+        path: path(call, "/messages"),
         headers: HEADERS.to_vec(),
         body: Bytes::from(Value::Object(body).to_string()),
-        adapted,
+        adapted: fit.adapted,
     })
 }
 
-/// Refuses what the format has no equal for.
-fn refuse(request: &ChatRequest) -> Result<(), Failure> {
+/// Loses what the format has no equal for, and brings the temperature into its range.
+fn fit_sampling(request: &mut Cow<'_, ChatRequest>, fit: &mut Fit) -> Result<(), Failure> {
     let absent = [
         ("seed", request.seed.is_some()),
         ("frequency_penalty", request.frequency_penalty.is_some()),
         ("presence_penalty", request.presence_penalty.is_some()),
     ];
-    if let Some((field, _)) = absent.iter().find(|(_, given)| *given) {
-        return Err(Failure::unsupported(
-            field,
-            "the Messages API has no such parameter",
-        ));
+    for (field, _) in absent.iter().filter(|(_, given)| *given) {
+        fit.lose(field, "the Messages API has no such parameter")?;
     }
-    if request.temperature.is_some_and(|temperature| temperature > 1.0) {
-        return Err(Failure::unsupported(
-            "temperature",
-            "the Messages API takes 0 to 1",
+    if let Some(temperature) = request.temperature.filter(|temperature| *temperature > 1.0) {
+        fit.note(format!(
+            "temperature: {temperature} lowered to 1, the vendor's most"
         ));
+        request.to_mut().temperature = Some(1.0);
     }
     Ok(())
 }
 
-fn tools(tools: &[Tool]) -> Result<Value, Failure> {
+/// Whether the `thinking` setting has the model think.
+fn thinks(thinking: &Value) -> bool {
+    matches!(
+        thinking.get("type").and_then(Value::as_str),
+        Some("enabled" | "adaptive")
+    )
+}
+
+/// The vendor's rules for a thinking model: temperature 1, no `top_k`, `top_p` of 0.95 at least.
+fn fit_thinking(request: &mut Cow<'_, ChatRequest>, fit: &mut Fit) {
+    let refused = request.temperature.is_some_and(|t| t < 1.0)
+        || request.top_k.is_some()
+        || request.top_p.is_some_and(|p| p < 0.95);
+    if refused {
+        drop_sampling(request, "it cannot be changed while the model thinks", fit);
+    }
+}
+
+fn tools(tools: &[Tool], fit: &mut Fit) -> Result<Value, Failure> {
     if tools.is_empty() {
         return Ok(Value::Null);
     }
@@ -116,18 +152,24 @@ fn tools(tools: &[Tool]) -> Result<Value, Failure> {
                 function,
                 cache_control,
             } => (function, cache_control),
-            Tool::Other(other) => return Err(refuse_tool(i, other)),
+            Tool::Other(own) => {
+                out.push(Value::Object(own.clone()));
+                continue;
+            }
         };
         let mut entry = JsonMap::new();
         entry.insert("name".to_owned(), json!(function.name));
         if let Some(description) = &function.description {
             entry.insert("description".to_owned(), json!(description));
         }
-        let schema = function.parameters.clone();
-        entry.insert(
-            "input_schema".to_owned(),
-            schema.unwrap_or_else(|| json!({"type": "object"})),
-        );
+        let schema = match &function.parameters {
+            Some(schema) if function.strict == Some(true) => {
+                schema::closed(schema, &format!("tools[{i}].function.parameters"), fit)?
+            }
+            Some(schema) => schema.clone(),
+            None => json!({"type": "object"}),
+        };
+        entry.insert("input_schema".to_owned(), schema);
         if let Some(strict) = function.strict {
             entry.insert("strict".to_owned(), json!(strict));
         }
@@ -139,118 +181,95 @@ fn tools(tools: &[Tool]) -> Result<Value, Failure> {
     Ok(Value::Array(out))
 }
 
-/// The `tool_choice`, and whether it forces a call.
-fn tool_choice(request: &ChatRequest) -> Result<(Value, bool), Failure> {
+fn tool_choice(request: &ChatRequest) -> Value {
     let one_at_a_time = request.parallel_tool_calls == Some(false) && !request.tools.is_empty();
-    let (mut choice, forced) = match &request.tool_choice {
-        None if one_at_a_time => (json!({"type": "auto"}), false),
-        None => return Ok((Value::Null, false)),
-        Some(ToolChoice::None) => return Ok((json!({"type": "none"}), false)),
-        Some(ToolChoice::Auto) => (json!({"type": "auto"}), false),
-        Some(ToolChoice::Required) => (json!({"type": "any"}), true),
-        Some(ToolChoice::Function(name)) => (json!({"type": "tool", "name": name}), true),
-        Some(ToolChoice::Other(_)) => {
-            return Err(Failure::unsupported(
-                "tool_choice",
-                "the Messages API takes auto, none, required or one function",
-            ));
-        }
+    let mut choice = match &request.tool_choice {
+        None if one_at_a_time => json!({"type": "auto"}),
+        None => return Value::Null,
+        Some(ToolChoice::None) => return json!({"type": "none"}),
+        Some(ToolChoice::Auto) => json!({"type": "auto"}),
+        Some(ToolChoice::Required) => json!({"type": "any"}),
+        Some(ToolChoice::Function(name)) => json!({"type": "tool", "name": name}),
+        Some(ToolChoice::Other(own)) => Value::Object(own.clone()),
     };
     if let (true, Some(choice)) = (one_at_a_time, choice.as_object_mut()) {
         choice.insert("disable_parallel_tool_use".to_owned(), json!(true));
     }
-    Ok((choice, forced))
+    choice
 }
 
-fn output_format(request: &ChatRequest) -> Result<Option<Value>, Failure> {
+fn output_format(request: &ChatRequest, fit: &mut Fit) -> Result<Option<Value>, Failure> {
+    const NO_SCHEMA: &str = "the Messages API has no JSON mode without a schema";
     match &request.response_format {
         None | Some(ResponseFormat::Text) => Ok(None),
-        Some(ResponseFormat::Other(_)) => Err(Failure::unsupported(
-            "response_format",
-            "its type, or a field of it, is not known, so it cannot be translated",
-        )),
-        Some(ResponseFormat::JsonObject) => Err(Failure::unsupported(
-            "response_format",
-            "the Messages API has no JSON mode without a schema",
-        )),
-        Some(ResponseFormat::JsonSchema { json_schema }) => match &json_schema.schema {
-            Some(schema) => Ok(Some(json!({"type": "json_schema", "schema": schema}))),
-            None => Err(Failure::unsupported(
-                "response_format.json_schema.schema",
-                "the Messages API has no JSON mode without a schema",
-            )),
-        },
+        Some(ResponseFormat::Other(own)) => Ok(Some(Value::Object(own.clone()))),
+        Some(ResponseFormat::JsonObject) => {
+            fit.lose("response_format", NO_SCHEMA)?;
+            Ok(None)
+        }
+        Some(ResponseFormat::JsonSchema { json_schema }) => {
+            if json_schema.description.is_some() {
+                fit.note("response_format.json_schema.description: left out; the vendor has no place for it");
+            }
+            let at = "response_format.json_schema.schema";
+            match &json_schema.schema {
+                Some(schema) => {
+                    let schema = schema::closed(schema, at, fit)?;
+                    Ok(Some(json!({"type": "json_schema", "schema": schema})))
+                }
+                None => {
+                    fit.lose(at, NO_SCHEMA)?;
+                    Ok(None)
+                }
+            }
+        }
     }
 }
 
-/// The `thinking` setting; an effort goes to `output`.
+/// The `thinking` setting, and the level for `output_config.effort`.
 fn thinking(
     request: &ChatRequest,
     reasoning: Reasoning,
     max_tokens: u32,
-    forced: bool,
-    output: &mut JsonMap,
-    adapted: &mut Vec<String>,
-) -> Result<Value, Failure> {
+    fit: &mut Fit,
+) -> Result<(Value, Option<ReasoningEffort>), Failure> {
+    let forced = matches!(
+        request.tool_choice,
+        Some(ToolChoice::Required | ToolChoice::Function(_))
+    );
     let Some(effort) = request.reasoning_effort else {
-        return Ok(Value::Null);
+        return Ok((Value::Null, None));
     };
-    match (reasoning, effort) {
-        (Reasoning::None, ReasoningEffort::None) => return Ok(Value::Null),
-        (Reasoning::None, _) => {
-            return Err(Failure::unsupported(
-                "reasoning_effort",
-                "the model does not reason",
-            ));
-        }
-        (_, ReasoningEffort::None) => return Ok(json!({"type": "disabled"})),
-        _ => {}
-    }
-    // The vendor's rules for a thinking model: temperature 1, no top_k, top_p of 0.95 at least.
-    let refused = [
-        ("temperature", request.temperature.is_some_and(|t| t < 1.0)),
-        ("top_k", request.top_k.is_some()),
-        ("top_p", request.top_p.is_some_and(|p| p < 0.95)),
-    ];
-    if let Some((field, _)) = refused.iter().find(|(_, given)| *given) {
-        return Err(Failure::unsupported(
-            field,
-            "it cannot be changed while the model thinks",
-        ));
+    if effort == ReasoningEffort::None {
+        return Ok((json!({"type": "disabled"}), None));
     }
     if reasoning == Reasoning::Budget {
-        if forced {
-            return Err(Failure::unsupported(
-                "tool_choice",
-                "a call cannot be forced while the model thinks",
-            ));
+        let hindrance = if forced {
+            Some("the model cannot think while a call is forced")
+        } else if max_tokens <= MIN_BUDGET {
+            Some("thinking needs `max_tokens` of more than 1024")
+        } else {
+            None
+        };
+        if let Some(why) = hindrance {
+            fit.lose("reasoning_effort", why)?;
+            return Ok((Value::Null, None));
         }
-        if max_tokens <= MIN_BUDGET {
-            return Err(Failure::unsupported(
-                "reasoning_effort",
-                "thinking needs `max_tokens` of more than 1024",
-            ));
-        }
-        return Ok(json!({"type": "enabled", "budget_tokens": budget(effort, max_tokens, adapted)}));
+        let tokens = budget(effort, max_tokens, fit);
+        return Ok((json!({"type": "enabled", "budget_tokens": tokens}), None));
     }
-    let level = if effort == ReasoningEffort::Minimal {
-        adapted.push("reasoning_effort: minimal is sent as low, the vendor's least".to_owned());
-        ReasoningEffort::Low
-    } else {
-        effort
-    };
-    output.insert("effort".to_owned(), json!(level.as_str()));
+    let level = nearest(effort, &LEVELS, fit)?;
     if forced {
         // Effort bounds the whole answer and stands without thinking, which a forced call rules out.
-        adapted.push("reasoning_effort: without thinking, since a tool call is forced".to_owned());
-        return Ok(Value::Null);
+        fit.note("reasoning_effort: without thinking, since a tool call is forced");
+        return Ok((Value::Null, level));
     }
-    Ok(json!({"type": "adaptive"}))
+    Ok((json!({"type": "adaptive"}), level))
 }
 
 /// Tokens of thinking for a level: 1024, 2048, 8192, 16384, 24576 and 32000, and at most three quarters of
 /// `max_tokens`, so that an answer fits too.
-fn budget(effort: ReasoningEffort, max_tokens: u32, adapted: &mut Vec<String>) -> u32 {
+fn budget(effort: ReasoningEffort, max_tokens: u32, fit: &mut Fit) -> u32 {
     let wanted = match effort {
         ReasoningEffort::None | ReasoningEffort::Minimal => MIN_BUDGET,
         ReasoningEffort::Low => 2048,
@@ -261,7 +280,7 @@ fn budget(effort: ReasoningEffort, max_tokens: u32, adapted: &mut Vec<String>) -
     };
     let most = (max_tokens - max_tokens / 4).max(MIN_BUDGET);
     if wanted > most {
-        adapted.push(format!(
+        fit.note(format!(
             "reasoning_effort: {most} tokens of thinking instead of {wanted}, to leave room for an answer in max_tokens"
         ));
     }

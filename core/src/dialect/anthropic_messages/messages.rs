@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
+use crate::dialect::fit::Fit;
 use crate::dialect::foreign::{arguments, check_message};
 use crate::types::{
     Content, DialectId, Failure, FilePart, ImagePart, JsonMap, Media, Message, Part, PartBody, Role,
@@ -14,34 +15,31 @@ use crate::types::{
 pub(super) const API: &str = "the Messages API";
 
 /// The `system` value (null when there is none) and the `messages`.
-pub(super) fn conversation(
-    messages: &[Message],
-    adapted: &mut Vec<String>,
-) -> Result<(Value, Vec<Value>), Failure> {
+pub(super) fn conversation(messages: &[Message], fit: &mut Fit) -> Result<(Value, Vec<Value>), Failure> {
     let mut system = Vec::new();
     let mut turns = Turns::default();
     for (i, message) in messages.iter().enumerate() {
         let at = format!("messages[{i}]");
-        check_message(message, &at, API, adapted)?;
+        check_message(message, &at, (DialectId::AnthropicMessages, API), fit)?;
         let said = match message.role {
             Role::System | Role::Developer => {
                 if !turns.is_empty() {
-                    adapted.push(format!(
+                    fit.note(format!(
                         "{at}: instructions moved to the top, the only place the vendor has for them"
                     ));
                 }
-                system.extend(blocks(&message.content, &at, Place::System)?);
+                system.extend(blocks(message, &at, Place::System, fit)?);
                 continue;
             }
             Role::Tool => {
-                turns.push_result(tool_result(message, &at)?);
+                turns.push_result(tool_result(message, &at, fit)?);
                 continue;
             }
-            Role::User => blocks(&message.content, &at, Place::User)?,
-            Role::Assistant => assistant(message, &at, adapted)?,
+            Role::User => blocks(message, &at, Place::User, fit)?,
+            Role::Assistant => assistant(message, &at, fit)?,
         };
         if said.is_empty() {
-            adapted.push(format!("{at}: left out, since the vendor refuses empty messages"));
+            fit.note(format!("{at}: left out, since the vendor refuses empty messages"));
         } else if message.role == Role::User {
             turns.push("user", said);
         } else {
@@ -113,11 +111,11 @@ fn system_value(mut blocks: Vec<Value>) -> Value {
     plain.unwrap_or(Value::Array(blocks))
 }
 
-fn assistant(message: &Message, at: &str, adapted: &mut Vec<String>) -> Result<Vec<Value>, Failure> {
+fn assistant(message: &Message, at: &str, fit: &mut Fit) -> Result<Vec<Value>, Failure> {
     let mut out = Vec::new();
     for (j, block) in message.reasoning.iter().enumerate() {
         if block.dialect != DialectId::AnthropicMessages {
-            adapted.push(format!(
+            fit.note(format!(
                 "{at}.reasoning_details[{j}]: left out, since only {} can read it",
                 block.dialect
             ));
@@ -126,25 +124,30 @@ fn assistant(message: &Message, at: &str, adapted: &mut Vec<String>) -> Result<V
         } else if let Some(signature) = &block.signature {
             out.push(json!({"type": "thinking", "thinking": block.text, "signature": signature}));
         } else {
-            adapted.push(format!(
+            fit.note(format!(
                 "{at}.reasoning_details[{j}]: left out, since it is not signed"
             ));
         }
     }
-    out.extend(blocks(&message.content, at, Place::Assistant)?);
+    out.extend(blocks(message, at, Place::Assistant, fit)?);
     if let Some(refusal) = message.refusal.as_ref().filter(|text| !text.is_empty()) {
-        adapted.push(format!("{at}.refusal: sent as text"));
+        fit.note(format!("{at}.refusal: sent as text"));
         out.push(json!({"type": "text", "text": refusal}));
     }
     for (j, call) in message.tool_calls.iter().enumerate() {
         let at = format!("{at}.tool_calls[{j}]");
-        let input = arguments(call, &at, API)?;
+        let input = arguments(call, &at, API, fit)?;
         if call.signature.is_some() {
-            adapted.push(format!(
+            fit.note(format!(
                 "{at}.extra_content: left out, since only gemini can read it"
             ));
         }
-        out.push(json!({"type": "tool_use", "id": id(&call.id), "name": call.name, "input": input}));
+        let mut block = json!({"type": "tool_use", "id": id(&call.id), "name": call.name, "input": input});
+        put_back(
+            &mut block,
+            own(message, "tool_use").and_then(|calls| calls.get(&call.id)),
+        );
+        out.push(block);
     }
     Ok(out)
 }
@@ -162,7 +165,7 @@ fn id(id: &str) -> String {
         .collect()
 }
 
-fn tool_result(message: &Message, at: &str) -> Result<Value, Failure> {
+fn tool_result(message: &Message, at: &str, fit: &mut Fit) -> Result<Value, Failure> {
     let mut block = JsonMap::new();
     block.insert("type".to_owned(), json!("tool_result"));
     let call = message.tool_call_id.as_deref().unwrap_or_default();
@@ -173,11 +176,29 @@ fn tool_result(message: &Message, at: &str) -> Result<Value, Failure> {
             block.insert("content".to_owned(), json!(text));
         }
         Content::Parts(_) => {
-            let content = blocks(&message.content, at, Place::Tool)?;
+            let content = blocks(message, at, Place::Tool, fit)?;
             block.insert("content".to_owned(), Value::Array(content));
         }
     }
+    if let Some(Value::Object(fields)) = message.extra.get(DialectId::AnthropicMessages.as_str()) {
+        let fields = fields.iter().filter(|(field, _)| *field != "content");
+        block.extend(fields.map(|(field, value)| (field.clone(), value.clone())));
+    }
     Ok(Value::Object(block))
+}
+
+/// What a message of this format carries that our words do not cover, under one name.
+fn own<'a>(message: &'a Message, field: &str) -> Option<&'a Value> {
+    message
+        .extra
+        .get(DialectId::AnthropicMessages.as_str())?
+        .get(field)
+}
+
+fn put_back(block: &mut Value, fields: Option<&Value>) {
+    if let (Value::Object(block), Some(Value::Object(fields))) = (block, fields) {
+        block.extend(fields.clone());
+    }
 }
 
 /// Where content stands, which decides what it may be.
@@ -190,20 +211,28 @@ enum Place {
 }
 
 /// Content as blocks. Empty texts are left out: the vendor refuses them, and they say nothing.
-fn blocks(content: &Content, at: &str, place: Place) -> Result<Vec<Value>, Failure> {
-    match content {
-        Content::Text(text) if text.is_empty() => Ok(Vec::new()),
-        Content::Text(text) => Ok(vec![json!({"type": "text", "text": text})]),
-        Content::Parts(parts) => parts
-            .iter()
-            .enumerate()
-            .filter(|(_, part)| !matches!(&part.body, PartBody::Text { text } if text.is_empty()))
-            .map(|(j, part)| block(part, &format!("{at}.content[{j}]"), place))
-            .collect(),
+fn blocks(message: &Message, at: &str, place: Place, fit: &mut Fit) -> Result<Vec<Value>, Failure> {
+    let parts = match &message.content {
+        Content::Text(text) if text.is_empty() => return Ok(Vec::new()),
+        Content::Text(text) => return Ok(vec![json!({"type": "text", "text": text})]),
+        Content::Parts(parts) => parts,
+    };
+    let mut out = Vec::with_capacity(parts.len());
+    for (j, part) in parts.iter().enumerate() {
+        if matches!(&part.body, PartBody::Text { text } if text.is_empty()) {
+            continue;
+        }
+        let mut block = block(part, &format!("{at}.content[{j}]"), place, fit)?;
+        put_back(
+            &mut block,
+            own(message, "content").and_then(|marks| marks.get(j.to_string())),
+        );
+        out.push(block);
     }
+    Ok(out)
 }
 
-fn block(part: &Part, at: &str, place: Place) -> Result<Value, Failure> {
+fn block(part: &Part, at: &str, place: Place, fit: &mut Fit) -> Result<Value, Failure> {
     let media = matches!(part.body, PartBody::ImageUrl { .. } | PartBody::File { .. });
     if media && matches!(place, Place::System | Place::Assistant) {
         return Err(Failure::unsupported(
@@ -212,20 +241,17 @@ fn block(part: &Part, at: &str, place: Place) -> Result<Value, Failure> {
         ));
     }
     let mut block = match &part.body {
-        PartBody::Text { text } | PartBody::Refusal { refusal: text } => {
-            json!({"type": "text", "text": text})
+        PartBody::Text { text } => json!({"type": "text", "text": text}),
+        PartBody::Refusal { refusal } => {
+            fit.note(format!("{at}.refusal: sent as text"));
+            json!({"type": "text", "text": refusal})
         }
         PartBody::ImageUrl { image_url } => image(image_url, at)?,
         PartBody::File { file } => document(file, at)?,
         PartBody::InputAudio { .. } => {
             return Err(Failure::unsupported(at, "the Messages API takes no audio"));
         }
-        PartBody::Other(_) => {
-            return Err(Failure::unsupported(
-                at,
-                "the part's type, or a field of it, is not known, so it cannot be translated",
-            ));
-        }
+        PartBody::Other(own) => Value::Object(own.clone()),
     };
     if let (Some(mark), Some(block)) = (&part.cache_control, block.as_object_mut()) {
         block.insert("cache_control".to_owned(), mark.clone());

@@ -1,5 +1,6 @@
 //! Anthropic Messages, `POST {base}/messages`, where the base URL ends in `/v1`.
 
+mod ask;
 mod classify;
 mod decode;
 mod encode;
@@ -7,12 +8,13 @@ mod messages;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use super::{Call, Dialect, Encoded, EventDecoder};
+use super::{Asked, Call, Dialect, Encoded, EventDecoder};
 use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
 
@@ -26,6 +28,10 @@ pub static ANTHROPIC_MESSAGES: AnthropicMessages = AnthropicMessages;
 impl Dialect for AnthropicMessages {
     fn id(&self) -> DialectId {
         DialectId::AnthropicMessages
+    }
+
+    fn decode_request(&self, _: &str, body: &[u8]) -> Result<Asked, Failure> {
+        ask::ask(body)
     }
 
     fn encode(&self, call: &Call<'_>) -> Result<Encoded, Failure> {

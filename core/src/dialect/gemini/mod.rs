@@ -1,6 +1,8 @@
 //! Google Gemini `generateContent`, on the Developer API and, where a base URL points there, Vertex AI.
 
+mod ask;
 mod classify;
+mod contents;
 mod decode;
 mod encode;
 mod messages;
@@ -13,7 +15,9 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, Dialect, Encoded, EventDecoder};
+pub(crate) use encode::PATH_PART;
+
+use super::{Asked, Call, Dialect, Encoded, EventDecoder};
 use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
 
@@ -27,6 +31,10 @@ pub static GEMINI: Gemini = Gemini;
 impl Dialect for Gemini {
     fn id(&self) -> DialectId {
         DialectId::Gemini
+    }
+
+    fn decode_request(&self, path: &str, body: &[u8]) -> Result<Asked, Failure> {
+        ask::ask(path, body)
     }
 
     fn encode(&self, call: &Call<'_>) -> Result<Encoded, Failure> {

@@ -1,16 +1,21 @@
 //! OpenAI Chat Completions, `POST {base}/chat/completions`, as OpenAI and the twenty vendors that copied it speak it.
 
+mod ask;
 mod classify;
 mod decode;
 mod encode;
+mod fitted;
+mod messages;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 
-use super::{Call, Dialect, Encoded, EventDecoder};
+use super::{Asked, Call, Dialect, Encoded, EventDecoder};
 use crate::catalog::Quirks;
 use crate::types::{Completion, DialectId, Failure};
 
@@ -24,6 +29,10 @@ pub static OPENAI_CHAT: OpenaiChat = OpenaiChat;
 impl Dialect for OpenaiChat {
     fn id(&self) -> DialectId {
         DialectId::OpenaiChat
+    }
+
+    fn decode_request(&self, _: &str, body: &[u8]) -> Result<Asked, Failure> {
+        ask::ask(body)
     }
 
     fn encode(&self, call: &Call<'_>) -> Result<Encoded, Failure> {

@@ -10,15 +10,18 @@ use crate::types::{ChatRequest, Failure, FailureClass};
 
 fn encode_with(request: Value, facts: Option<&Model>, stream: bool) -> Result<Encoded, Failure> {
     let request: ChatRequest = serde_json::from_value(request).unwrap();
-    ANTHROPIC_MESSAGES.encode(&Call {
-        request: &request,
-        provider: "anthropic",
-        model: "claude",
-        facts,
-        quirks: &Quirks::default(),
-        lossy: false,
-        stream,
-    })
+    crate::dialect::encode(
+        &ANTHROPIC_MESSAGES,
+        &Call {
+            request: &request,
+            provider: "anthropic",
+            model: "claude",
+            facts,
+            quirks: &Quirks::default(),
+            lossy: false,
+            stream,
+        },
+    )
 }
 
 /// The body's fields that are not always there, and the lines of `adapted` besides the one for `max_tokens`.
@@ -214,11 +217,13 @@ fn encodes_settings() {
             json!({"tools": [
                 tool,
                 {"type": "function", "cache_control": {"type": "ephemeral"}, "function": {
-                    "name": "g", "description": "d", "strict": true, "parameters": {"type": "object", "x": 1}}},
+                    "name": "g", "description": "d", "strict": true,
+                    "parameters": {"type": "object", "additionalProperties": false, "x": 1}}},
             ]}),
             json!({"tools": [
                 {"name": "f", "input_schema": {"type": "object"}},
-                {"name": "g", "description": "d", "strict": true, "input_schema": {"type": "object", "x": 1},
+                {"name": "g", "description": "d", "strict": true,
+                 "input_schema": {"type": "object", "additionalProperties": false, "x": 1},
                  "cache_control": {"type": "ephemeral"}},
             ]}),
         ),
@@ -246,15 +251,14 @@ fn encodes_settings() {
         ),
         (
             json!({"response_format": {"type": "json_schema", "json_schema": {
-                "name": "n", "strict": true, "schema": {"type": "object"}}}}),
-            json!({"output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}}),
+                "name": "n", "strict": true, "schema": {"type": "string"}}}}),
+            json!({"output_config": {"format": {"type": "json_schema", "schema": {"type": "string"}}}}),
         ),
         (json!({"response_format": {"type": "text"}}), json!({})),
         (
             json!({"reasoning_effort": "high", "provider_options": {
                 "anthropic_messages": {"speed": "fast"},
                 "anthropic": {"output_config": {"effort": "max"}, "stream": true},
-                "gemini": {"x": 1},
             }}),
             json!({"thinking": {"type": "adaptive"}, "output_config": {"effort": "max"}, "speed": "fast"}),
         ),
@@ -280,7 +284,7 @@ fn encodes_reasoning() {
             json!({"reasoning_effort": "none"}),
             Value::Null,
             Value::Null,
-            0,
+            1,
         ),
         (
             Effort,
@@ -371,7 +375,7 @@ fn encodes_reasoning() {
 
 #[test]
 fn refuses_by_name() {
-    let fixed = facts(None, Some(false), Reasoning::None);
+    let fixed = facts(None, None, Reasoning::None);
     let budget = facts(None, None, Reasoning::Budget);
     let audio = json!([{"role": "user", "content": [
         {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}]}]);
@@ -387,9 +391,6 @@ fn refuses_by_name() {
         (None, json!({"frequency_penalty": 1}), "frequency_penalty"),
         (None, json!({"presence_penalty": 1}), "presence_penalty"),
         (None, json!({"n": 2}), "n"),
-        (None, json!({"temperature": 1.5}), "temperature"),
-        (Some(&fixed), json!({"temperature": 1}), "temperature"),
-        (Some(&fixed), json!({"top_k": 1}), "top_k"),
         (
             Some(&fixed),
             json!({"reasoning_effort": "low"}),
@@ -402,13 +403,14 @@ fn refuses_by_name() {
         ),
         (
             Some(&budget),
-            json!({"reasoning_effort": "low", "temperature": 0}),
-            "temperature",
+            json!({"reasoning_effort": "low", "tool_choice": "required"}),
+            "reasoning_effort",
         ),
         (
-            Some(&budget),
-            json!({"reasoning_effort": "low", "tool_choice": "required"}),
-            "tool_choice",
+            None,
+            json!({"response_format": {"type": "json_schema", "json_schema": {
+                "name": "n", "schema": {"type": "object", "additionalProperties": true}}}}),
+            "response_format.json_schema.schema.additionalProperties",
         ),
         (
             None,
@@ -481,4 +483,133 @@ fn refuses_by_name() {
         assert_eq!(failure.class, FailureClass::Unsupported, "{request}");
         assert_eq!(failure.code.as_deref(), Some(field), "{request}");
     }
+}
+
+/// What keeps the meaning is changed, and said.
+#[test]
+fn changes_and_says_so() {
+    let budget = facts(None, None, Reasoning::Budget);
+    let fixed = facts(Some(64), Some(false), Reasoning::Unknown);
+    let cases: Vec<(Option<&Model>, Value, Value, &[&str])> = vec![
+        (
+            None,
+            json!({"temperature": 1.5}),
+            json!({"temperature": 1.0, "max_tokens": 4096}),
+            &["temperature: 1.5 lowered to 1, the vendor's most"],
+        ),
+        (
+            Some(&fixed),
+            json!({"temperature": 1, "top_k": 3, "max_tokens": 100}),
+            json!({"max_tokens": 64}),
+            &[
+                "temperature: left out; the model takes no sampling parameters",
+                "top_k: left out; the model takes no sampling parameters",
+                "max_tokens: 100 lowered to 64, the model's most",
+            ],
+        ),
+        (
+            Some(&budget),
+            json!({"reasoning_effort": "low", "temperature": 0, "max_tokens": 4096}),
+            json!({"max_tokens": 4096, "thinking": {"type": "enabled", "budget_tokens": 2048}}),
+            &["temperature: left out; it cannot be changed while the model thinks"],
+        ),
+        (
+            None,
+            json!({"max_tokens": 9, "provider_options": {"gemini": {"labels": {}}, "groq": {"x": 1}}}),
+            json!({"max_tokens": 9}),
+            &["provider_options.gemini.labels: left out; it is for that format only"],
+        ),
+        (
+            None,
+            json!({"max_tokens": 9, "response_format": {"type": "json_schema", "json_schema": {
+                "name": "n", "description": "d", "schema": {"type": "object", "properties": {}}}}}),
+            json!({"max_tokens": 9, "output_config": {"format": {"type": "json_schema", "schema": {
+                "type": "object", "properties": {}, "additionalProperties": false}}}}),
+            &[
+                "response_format.json_schema.description: left out; the vendor has no place for it",
+                "response_format.json_schema.schema: `additionalProperties: false` set, which the vendor needs",
+            ],
+        ),
+    ];
+    for (facts, mut request, mut expected, lines) in cases {
+        request["messages"] = json!("hi");
+        expected["messages"] = json!([{"role": "user", "content": [{"type": "text", "text": "hi"}]}]);
+        expected["model"] = json!("claude");
+        expected["stream"] = json!(false);
+        let encoded = encode_with(request.clone(), facts, false).unwrap();
+        let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+        assert_eq!(body, expected, "{request}");
+        let said: Vec<&String> = encoded
+            .adapted
+            .iter()
+            .filter(|line| !line.contains("was chosen"))
+            .collect();
+        assert_eq!(said, lines, "{request}");
+    }
+}
+
+/// Where a loss is taken, what has no equal is left out by name; pictures never are.
+#[test]
+fn loses_by_name() {
+    let request: ChatRequest = serde_json::from_value(json!({
+        "max_tokens": 9, "seed": 1, "n": 2, "logit_bias": {"1": 2},
+        "response_format": {"type": "json_object"},
+        "tools": [{"type": "custom", "custom": {"name": "c"}}], "tool_choice": "required",
+        "messages": [
+            {"role": "user", "name": "Al", "content": [{"type": "text", "text": "a"}, {"type": "video", "video": {}}]},
+            {"role": "assistant", "tool_calls": [
+                {"id": "a", "type": "function", "function": {"name": "f", "arguments": "[1]"}}]},
+        ],
+    }))
+    .unwrap();
+    let call = Call {
+        request: &request,
+        provider: "anthropic",
+        model: "claude",
+        facts: None,
+        quirks: &Quirks::default(),
+        lossy: true,
+        stream: false,
+    };
+    let encoded = crate::dialect::encode(&ANTHROPIC_MESSAGES, &call).unwrap();
+    let body: Value = serde_json::from_slice(&encoded.body).unwrap();
+    assert_eq!(
+        body,
+        json!({"model": "claude", "max_tokens": 9, "stream": false, "messages": [
+            {"role": "user", "content": [{"type": "text", "text": "a"}]},
+            {"role": "assistant", "content": [{"type": "tool_use", "id": "a", "name": "f", "input": {}}]},
+        ]})
+    );
+    let fields: Vec<&str> = encoded
+        .adapted
+        .iter()
+        .map(|line| line.split(':').next().unwrap())
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "messages[0].content[1]",
+            "tools[0].type",
+            "tool_choice",
+            "n",
+            "logit_bias",
+            "seed",
+            "messages[0].name",
+            "messages[1].tool_calls[0].function.arguments",
+            "response_format",
+        ]
+    );
+    let mut audio = request.clone();
+    audio.messages = serde_json::from_value(json!([{"role": "user", "content": [
+        {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "wav"}}]}]))
+    .unwrap();
+    let failure = crate::dialect::encode(
+        &ANTHROPIC_MESSAGES,
+        &Call {
+            request: &audio,
+            ..call
+        },
+    )
+    .unwrap_err();
+    assert_eq!(failure.code.as_deref(), Some("messages[0].content[0]"));
 }

@@ -9,15 +9,18 @@ use crate::types::{ChatRequest, Failure, FailureClass};
 
 fn encode_with(request: Value, model: &str, facts: Option<&Model>, stream: bool) -> Result<Encoded, Failure> {
     let request: ChatRequest = serde_json::from_value(request).unwrap();
-    GEMINI.encode(&Call {
-        request: &request,
-        provider: "google",
-        model,
-        facts,
-        quirks: &Quirks::default(),
-        lossy: false,
-        stream,
-    })
+    crate::dialect::encode(
+        &GEMINI,
+        &Call {
+            request: &request,
+            provider: "google",
+            model,
+            facts,
+            quirks: &Quirks::default(),
+            lossy: false,
+            stream,
+        },
+    )
 }
 
 fn encode(request: Value, model: &str) -> (Value, Vec<String>) {
@@ -85,7 +88,7 @@ fn encodes_conversations() {
                 ],
             }),
             &[
-                "`cache_control` marks left out: gemini caches by itself",
+                "cache_control: left out; gemini caches by itself",
                 "messages[3]: instructions moved to the top, the only place the vendor has for them",
                 "messages[4]: left out, since the vendor refuses empty messages",
             ],
@@ -236,7 +239,12 @@ fn encodes_settings() {
         expected["contents"] = json!([{"role": "user", "parts": [{"text": "hi"}]}]);
         let (body, adapted) = encode(settings.clone(), "gemini-2.5-flash");
         assert_eq!(body, expected, "{settings}");
-        assert!(adapted.is_empty(), "{adapted:?}");
+        let strict = settings.pointer("/tools/0/function/strict") == Some(&json!(true));
+        let lines: &[&str] = match strict && settings.get("tool_choice").is_some() {
+            true => &["tools: strict left out, which only mode VALIDATED says"],
+            false => &[],
+        };
+        assert_eq!(adapted, lines, "{settings}");
     }
 }
 
@@ -250,6 +258,7 @@ fn encodes_reasoning() {
         (Reasoning::Budget, "medium", Some(json!({"thinkingBudget": 8192}))),
         (Reasoning::Budget, "max", Some(json!({"thinkingBudget": 24576}))),
         (Reasoning::Effort, "none", None),
+        (Reasoning::Unknown, "none", Some(json!({"thinkingBudget": 0}))),
         (
             Reasoning::Effort,
             "minimal",
@@ -271,7 +280,6 @@ fn encodes_reasoning() {
 
 #[test]
 fn refuses_by_name() {
-    let fixed = facts(None, Some(false), Reasoning::Unknown);
     let tools = json!([{"type": "function", "function": {"name": "f"}}]);
     let image = json!([{"type": "image_url", "image_url": {"url": "data:image/png;base64,aGk="}}]);
     let cases: Vec<(Option<&Model>, Value, &str)> = vec![
@@ -283,7 +291,6 @@ fn refuses_by_name() {
         ),
         (None, json!({"stop": ["1", "2", "3", "4", "5", "6"]}), "stop"),
         (None, json!({"seed": 1_u64 << 40}), "seed"),
-        (Some(&fixed), json!({"top_p": 0.5}), "top_p"),
         (None, json!({"tools": [{"type": "custom"}]}), "tools[0].type"),
         (
             None,
@@ -318,14 +325,6 @@ fn refuses_by_name() {
         (
             None,
             json!({"messages": [
-                {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "{}"}}]},
-                {"role": "tool", "tool_call_id": "a", "content": image},
-            ]}),
-            "messages[1].content[0]",
-        ),
-        (
-            None,
-            json!({"messages": [
                 {"role": "assistant", "tool_calls": [{"id": "a", "function": {"name": "f", "arguments": "1"}}]},
             ]}),
             "messages[0].tool_calls[0].function.arguments",
@@ -350,4 +349,45 @@ fn refuses_by_name() {
 fn leaves_out_the_user() {
     let (_, adapted) = encode(json!({"messages": "hi", "user": "u"}), "m");
     assert_eq!(adapted, ["user: left out; the Gemini API has no place for it"]);
+}
+
+/// Models before Gemini 3 take nothing but text from a tool.
+#[test]
+fn what_a_tool_shows_goes_where_the_model_looks() {
+    let image = |data: &str| json!({"type": "image_url", "image_url": {"url": format!("data:image/png;base64,{data}")}});
+    let call = |id: &str| {
+        json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"},
+        "extra_content": {"google": {"thought_signature": "s"}}})
+    };
+    let request = json!({"messages": [
+        {"role": "assistant", "tool_calls": [call("a"), call("b")]},
+        {"role": "tool", "tool_call_id": "a", "content": [{"type": "text", "text": "see"}, image("aQ==")]},
+        {"role": "tool", "tool_call_id": "b", "content": [image("ag==")]},
+        {"role": "tool", "tool_call_id": "z", "name": "g", "content": "no such call"},
+    ]});
+    let (body, adapted) = encode(request.clone(), "gemini-2.5-flash");
+    let parts = body["contents"][1]["parts"].as_array().unwrap();
+    let kinds: Vec<&String> = parts
+        .iter()
+        .map(|part| part.as_object().unwrap().keys().next().unwrap())
+        .collect();
+    assert_eq!(
+        kinds,
+        [
+            "functionResponse",
+            "functionResponse",
+            "functionResponse",
+            "inlineData",
+            "inlineData"
+        ]
+    );
+    assert_eq!(parts[2]["functionResponse"]["name"], "g");
+    assert_eq!(adapted.len(), 3, "{adapted:?}");
+    let (body, adapted) = encode(request, "gemini-3-pro");
+    let shown = &body["contents"][1]["parts"][0]["functionResponse"]["parts"];
+    assert_eq!(
+        *shown,
+        json!([{"inlineData": {"mimeType": "image/png", "data": "aQ=="}}])
+    );
+    assert_eq!(adapted.len(), 1, "{adapted:?}");
 }

@@ -234,6 +234,7 @@ fn a_gateways_done_mark_says_nothing() {
     let done = SseEvent {
         name: None,
         data: "[DONE]".to_owned(),
+        error: false,
     };
     assert_eq!(events.event(&done, &mut Vec::new()), Ok(()));
     assert!(!events.complete());

@@ -268,7 +268,7 @@ fn conversation() {
         {"role": "tool", "tool_call_id": "c3", "content": "3"},
         {"role": "assistant", "content": null, "refusal": "no"},
         {"role": "assistant", "content": "", "reasoning_content": "hm"},
-        {"role": "assistant", "content": "bye", "phase": "final_answer", "annotations": [{"type": "url_citation"}]},
+        {"role": "assistant", "content": "bye", "openai_responses": {"phase": "final_answer"}, "annotations": [{"type": "url_citation"}]},
     ], "tools": [{"type": "custom", "custom": {"name": "h"}}]}));
     let id = &long[long.len() - 64..];
     assert_eq!(body["instructions"], "be brief");

@@ -1,0 +1,3 @@
+mod ask;
+mod encode;
+mod reply;

@@ -1,0 +1,265 @@
+//! Credentials of clouds in the engine: tokens that are got once, kept, renewed and refused, and signatures. In virtual
+//! time, with a transport that plays the vendor and whoever gives tokens.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking, in its helpers too"
+)]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hotspare::transport::{Body, Exchange, HttpRequest, HttpResponse, Transport};
+use hotspare::types::{ChatRequest, FailureClass, Reply};
+use hotspare::{Client, ErrorKind, config::Config};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+const KEY: &str = include_str!("../src/secrets/testing/service-account-key.pem");
+const ANSWER: &str =
+    r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
+
+/// What is answered, by the place that is asked.
+type Answers = dyn Fn(&HttpRequest, usize) -> (u16, String) + Send + Sync;
+
+/// Every request there was, and what answers it.
+struct World {
+    seen: Mutex<Vec<HttpRequest>>,
+    answers: Box<Answers>,
+}
+
+impl World {
+    fn new(answers: impl Fn(&HttpRequest, usize) -> (u16, String) + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self {
+            seen: Mutex::default(),
+            answers: Box::new(answers),
+        })
+    }
+
+    fn asked(&self, place: &str) -> Vec<HttpRequest> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter()
+            .filter(|request| request.url.as_str().contains(place))
+            .cloned()
+            .collect()
+    }
+}
+
+struct Net(Arc<World>);
+
+impl Transport for Net {
+    fn send(&self, request: HttpRequest) -> Exchange {
+        let world = Arc::clone(&self.0);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let host = request.url.host_str().unwrap().to_owned();
+            let before = world.asked(&host).len();
+            let (status, body) = (world.answers)(&request, before);
+            world.seen.lock().unwrap().push(request);
+            let mut body = Some(Ok(Bytes::from(body)));
+            Ok(HttpResponse {
+                status: StatusCode::from_u16(status).unwrap(),
+                headers: HeaderMap::new(),
+                body: Body::new(Once(std::iter::from_fn(move || body.take()).collect())),
+            })
+        })
+    }
+}
+
+struct Once(Vec<Result<Bytes, hotspare::transport::TransportError>>);
+
+impl futures_core::Stream for Once {
+    type Item = Result<Bytes, hotspare::transport::TransportError>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        std::task::Poll::Ready(self.0.pop())
+    }
+}
+
+fn account(name: &str) -> std::path::PathBuf {
+    let folder = std::env::temp_dir().join(format!("hotspare-credentials-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
+    let file = json!({"type": "service_account", "client_email": "app@p.iam.gserviceaccount.com", "private_key": KEY,
+        "token_uri": "https://tokens.example/token"});
+    std::fs::write(&path, file.to_string()).unwrap();
+    path
+}
+
+fn client(world: &Arc<World>, keys: &str, backup: bool) -> Client {
+    let targets = if backup {
+        json!(["cloud/m", "backup/m"])
+    } else {
+        json!(["cloud/m"])
+    };
+    let config = json!({
+        "providers": {
+            "cloud": {"dialect": "openai_chat", "base_url": "https://vendor.example/v1", "keys": [keys]},
+            "backup": {"dialect": "openai_chat", "base_url": "https://backup.example/v1", "keys": ["static-key"]},
+        },
+        "routes": {"default": {"targets": targets}},
+    });
+    let config = Config::from_json(&config.to_string()).unwrap();
+    Client::with_transport(config, Arc::new(Net(Arc::clone(world))), Some(1))
+}
+
+fn token(name: &str, seconds: u64) -> (u16, String) {
+    (
+        200,
+        json!({"access_token": name, "expires_in": seconds, "token_type": "Bearer"}).to_string(),
+    )
+}
+
+fn bearer(request: &HttpRequest) -> String {
+    request.headers["authorization"].to_str().unwrap().to_owned()
+}
+
+fn source(name: &str) -> String {
+    format!("gcp:service-account:{}", account(name).display())
+}
+
+async fn chat(client: &Client) -> hotspare::Result<Reply> {
+    client.send(ChatRequest::of("hi")).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_got_once_and_renewed_before_it_ends() {
+    let world = World::new(|request, before| match request.url.host_str().unwrap() {
+        "tokens.example" => token(&format!("token-{before}"), 3600),
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("once.json"), false);
+    let (one, two, three) = tokio::join!(chat(&client), chat(&client), chat(&client));
+    for reply in [one, two, three] {
+        assert!(!format!("{:?}", reply.unwrap().trail).contains("token-0"));
+    }
+    assert_eq!(world.asked("tokens.example").len(), 1);
+    let sent = world.asked("vendor.example");
+    assert!(
+        sent.iter().all(|request| bearer(request) == "Bearer token-0"),
+        "{sent:?}"
+    );
+    assert!(
+        sent.iter()
+            .all(|request| request.headers["authorization"].is_sensitive())
+    );
+
+    tokio::time::advance(Duration::from_secs(3000)).await;
+    chat(&client).await.unwrap();
+    assert_eq!(
+        world.asked("tokens.example").len(),
+        1,
+        "it holds for five minutes and more"
+    );
+    tokio::time::advance(Duration::from_secs(320)).await;
+    chat(&client).await.unwrap();
+    assert_eq!(
+        bearer(world.asked("vendor.example").last().unwrap()),
+        "Bearer token-1"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_is_refused_is_got_anew_once() {
+    let world = World::new(|request, before| match request.url.host_str().unwrap() {
+        "tokens.example" => token(&format!("token-{before}"), 3600),
+        _ if before >= 1 && bearer(request) == "Bearer token-0" => (
+            401,
+            r#"{"error":{"message":"token-0 has expired","code":401}}"#.to_owned(),
+        ),
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("anew.json"), false);
+    chat(&client).await.unwrap();
+    tokio::time::advance(Duration::from_secs(60)).await;
+    let reply = chat(&client).await.unwrap();
+    assert_eq!(reply.trail.len(), 2, "{:?}", reply.trail);
+    assert_eq!(
+        reply.trail[0].failure().unwrap().class,
+        FailureClass::Authentication
+    );
+    assert!(
+        !format!("{:?}", reply.trail).contains("token-0"),
+        "{:?}",
+        reply.trail
+    );
+    assert_eq!(world.asked("tokens.example").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_no_tokens_fails_over_and_who_refuses_does_not() {
+    for (status, class) in [(503, FailureClass::Connect), (400, FailureClass::Authentication)] {
+        let world = World::new(move |request, _| match request.url.host_str().unwrap() {
+            "tokens.example" => (
+                status,
+                r#"{"error":"invalid_grant","error_description":"no such account"}"#.to_owned(),
+            ),
+            _ => (200, ANSWER.to_owned()),
+        });
+        let client = client(&world, &source("none.json"), true);
+        let trail = match chat(&client).await {
+            Ok(reply) => {
+                assert_eq!((reply.target.as_str(), status), ("backup/m", 503));
+                reply.trail
+            }
+            Err(error) => {
+                assert_eq!(status, 400, "{error}");
+                assert_eq!(error.kind(), ErrorKind::Failed);
+                error.trail().to_vec()
+            }
+        };
+        let failure = trail[0].failure().unwrap();
+        assert_eq!(failure.class, class);
+        assert!(failure.message.contains("no such account"), "{}", failure.message);
+        assert!(world.asked("vendor.example").is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_to_aws_are_signed_with_what_the_instance_was_given() {
+    let world = World::new(
+        |request, before| {
+            match (request.url.host_str().unwrap(), before) {
+        ("169.254.169.254", 0) => (200, "session".to_owned()),
+        ("169.254.169.254", 1) => (200, "my-role".to_owned()),
+        ("169.254.169.254", 2) => (
+            200,
+            json!({"AccessKeyId": "ASIAEXAMPLE", "SecretAccessKey": "the-secret", "Token": "the-session"}).to_string(),
+        ),
+        _ => (200, ANSWER.to_owned()),
+    }
+        },
+    );
+    let config = json!({
+        "providers": {"aws": {"dialect": "openai_chat",
+            "base_url": "https://bedrock-mantle.eu-west-1.api.aws/openai/v1", "keys": ["aws:role"]}},
+        "routes": {"default": {"targets": ["aws/m"]}},
+    });
+    let config = Config::from_json(&config.to_string()).unwrap();
+    let client = Client::with_transport(config, Arc::new(Net(Arc::clone(&world))), Some(1));
+    chat(&client).await.unwrap();
+    chat(&client).await.unwrap();
+    assert_eq!(world.asked("169.254.169.254").len(), 3);
+    let sent = world.asked("bedrock-mantle");
+    assert_eq!(sent.len(), 2);
+    for request in sent {
+        let signature = request.headers["authorization"].to_str().unwrap();
+        assert!(
+            signature.starts_with("AWS4-HMAC-SHA256 Credential=ASIAEXAMPLE/"),
+            "{signature}"
+        );
+        assert!(
+            signature.contains("/eu-west-1/bedrock-mantle/aws4_request"),
+            "{signature}"
+        );
+        assert!(
+            signature.contains("SignedHeaders=content-type;host;x-amz-date;x-amz-security-token"),
+            "{signature}"
+        );
+        assert_eq!(request.headers["x-amz-security-token"], "the-session");
+    }
+}

@@ -1,0 +1,288 @@
+//! Requests keep their meaning from one format to another: what differs afterwards is named.
+//!
+//! The recordings lie outside the repository, in `../shared/fixtures` or where `HOTSPARE_FIXTURES` points. Without
+//! them that part is not checked, which is said loudly, and is an error when `HOTSPARE_REQUIRE_FIXTURES` is `1`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and reports by printing, in its helpers too"
+)]
+
+#[path = "round_trips/generate.rs"]
+mod generate;
+#[path = "round_trips/normal.rs"]
+mod normal;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use hotspare::catalog::Quirks;
+use hotspare::dialect::{self, Asked, Call, Encoded, dialect as codec};
+use hotspare::types::{ChatRequest, DialectId, Failure, FailureClass};
+use normal::normal;
+use proptest::prelude::*;
+use serde_json::Value;
+
+/// The formats of the recorded endpoints.
+const ENDPOINTS: &[(&str, DialectId)] = &[
+    ("chat.completions", DialectId::OpenaiChat),
+    ("openai-compat", DialectId::OpenaiChat),
+    ("messages", DialectId::AnthropicMessages),
+    ("generateContent", DialectId::Gemini),
+    ("streamGenerateContent", DialectId::Gemini),
+    ("responses", DialectId::OpenaiResponses),
+    ("converse", DialectId::BedrockConverse),
+    ("converse-stream", DialectId::BedrockConverse),
+    ("v2.chat", DialectId::CohereChat),
+    ("api.chat", DialectId::OllamaChat),
+];
+
+/// Recorded requests that are wrong in themselves: their vendor refused them, and so do we.
+const WRONG: &[(&str, &str)] = &[
+    ("anthropic/messages__anthropic_completion_error", "messages[0]"),
+    (
+        "vertex/generateContent__test_generate_content_invalid_role",
+        "contents[0].role",
+    ),
+];
+
+struct Recorded {
+    id: String,
+    dialect: DialectId,
+    path: String,
+    body: Value,
+}
+
+fn folder() -> Option<PathBuf> {
+    let folder = std::env::var_os("HOTSPARE_FIXTURES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/fixtures"),
+        PathBuf::from,
+    );
+    folder.is_dir().then_some(folder)
+}
+
+/// Every recorded chat request, in the order of its id.
+fn recorded(folder: &Path) -> Vec<Recorded> {
+    let mut all = BTreeMap::new();
+    for provider in std::fs::read_dir(folder).unwrap() {
+        let provider = provider.unwrap().path();
+        if !provider.is_dir() {
+            continue;
+        }
+        for file in std::fs::read_dir(&provider).unwrap() {
+            let file = file.unwrap().path();
+            if file.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            let json: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+            let endpoint = json["endpoint"].as_str().unwrap();
+            let body = &json["request"]["body"];
+            let Some(&(_, dialect)) = ENDPOINTS.iter().find(|(name, _)| *name == endpoint) else {
+                continue;
+            };
+            if !body.is_object() {
+                continue;
+            }
+            let id = json["id"].as_str().unwrap().to_owned();
+            let path = json["request"]["path"].as_str().unwrap_or_default();
+            let one = Recorded {
+                id: id.clone(),
+                dialect,
+                path: path.split('?').next().unwrap_or_default().to_owned(),
+                body: body.clone(),
+            };
+            all.insert(id, one);
+        }
+    }
+    all.into_values().collect()
+}
+
+fn recordings() -> Option<Vec<Recorded>> {
+    let Some(folder) = folder() else {
+        assert!(
+            std::env::var_os("HOTSPARE_REQUIRE_FIXTURES").is_none_or(|value| value != "1"),
+            "HOTSPARE_REQUIRE_FIXTURES=1, and there is no folder of fixtures"
+        );
+        eprintln!(
+            "\n*** FIXTURES DID NOT RUN: no ../shared/fixtures; set HOTSPARE_FIXTURES to their folder ***\n"
+        );
+        return None;
+    };
+    Some(recorded(&folder))
+}
+
+fn encode(id: DialectId, request: &ChatRequest, lossy: bool, stream: bool) -> Result<Encoded, Failure> {
+    let call = Call {
+        request,
+        provider: "p",
+        model: "m",
+        facts: None,
+        quirks: &Quirks::default(),
+        lossy,
+        stream,
+    };
+    dialect::encode(codec(id), &call)
+}
+
+fn decode(id: DialectId, encoded: &Encoded) -> Asked {
+    let path = encoded.path.split('?').next().unwrap_or_default();
+    codec(id)
+        .decode_request(path, &encoded.body)
+        .unwrap_or_else(|failure| panic!("{id}: {failure:?}"))
+}
+
+/// Whether the dialect is written already.
+fn written(id: DialectId) -> bool {
+    let read = codec(id).decode_request("", b"{}");
+    read.map_or_else(|failure| !failure.message.contains("not written yet"), |_| true)
+}
+
+/// What differs between two requests and is named by no line: the field, before and after.
+fn unnamed(before: &ChatRequest, after: &ChatRequest, lines: &[String]) -> Vec<String> {
+    let (before, after) = (normal(before), normal(after));
+    let fields: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    fields
+        .into_iter()
+        .filter(|field| before.get(*field) != after.get(*field))
+        .filter(|field| !lines.iter().any(|line| normal::names(line, field)))
+        .map(|field| {
+            let show = |side: Option<&Value>| side.map_or("nothing".to_owned(), Value::to_string);
+            format!(
+                "{field}:\n      before {:.900}\n      after  {:.900}",
+                show(before.get(field)),
+                show(after.get(field))
+            )
+        })
+        .collect()
+}
+
+/// Every recorded request, read and written to every format, keeps its meaning but for what is named.
+#[test]
+fn recorded_requests_go_to_every_format() {
+    let Some(recordings) = recordings() else { return };
+    let mut table: BTreeMap<(DialectId, DialectId), [usize; 4]> = BTreeMap::new();
+    let mut reasons: BTreeMap<(DialectId, String), usize> = BTreeMap::new();
+    let mut losses: BTreeMap<(DialectId, String), usize> = BTreeMap::new();
+    let mut problems = Vec::new();
+    for Recorded {
+        id,
+        dialect,
+        path,
+        body,
+    } in recordings.iter().filter(|one| written(one.dialect))
+    {
+        let asked = match codec(*dialect).decode_request(path, body.to_string().as_bytes()) {
+            Ok(asked) => asked,
+            Err(failure) => {
+                if !WRONG.contains(&(id.as_str(), failure.code.as_deref().unwrap_or_default())) {
+                    problems.push(format!("{id}: not read: {}", failure.message));
+                }
+                continue;
+            }
+        };
+        for to in DialectId::ALL.into_iter().filter(|to| written(*to)) {
+            let counts = table.entry((*dialect, to)).or_default();
+            let encoded = match encode(to, &asked.request, true, asked.stream) {
+                Ok(encoded) => encoded,
+                Err(failure) => {
+                    if failure.class != FailureClass::Unsupported || to == *dialect {
+                        problems.push(format!("{id} to {to}: {}", failure.message));
+                    }
+                    *reasons.entry((to, failure.message)).or_default() += 1;
+                    counts[2] += 1;
+                    continue;
+                }
+            };
+            let strict = encode(to, &asked.request, false, asked.stream);
+            if let Err(failure) = &strict {
+                counts[3] += 1;
+                let field = failure.code.clone().unwrap_or_default();
+                *losses.entry((to, field)).or_default() += 1;
+            }
+            let again = decode(to, &encoded).request;
+            let whole = normal(&asked.request) == normal(&again);
+            counts[usize::from(!whole)] += 1;
+            for one in unnamed(&asked.request, &again, &encoded.adapted) {
+                problems.push(format!("{id} to {to}: {one}\n      lines  {:?}", encoded.adapted));
+            }
+        }
+    }
+    println!("from each format to each: kept whole / with named changes (of them with a loss) / refused:");
+    for ((from, to), [whole, named, refused, lost]) in &table {
+        println!("  {from:>18} → {to:<18} {whole:>4} / {named:>3} ({lost:>3}) / {refused:>3}");
+    }
+    println!("the first loss of each:");
+    for ((to, field), count) in &losses {
+        println!("  {count:>3} × {to}: {field}");
+    }
+    println!("refused even where a loss is taken:");
+    for ((to, reason), count) in &reasons {
+        println!("  {count:>3} × {to}: {reason}");
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+/// A recorded request, read and written to its own format, has every value that it had.
+#[test]
+fn recorded_requests_come_back_whole() {
+    let Some(recordings) = recordings() else { return };
+    let mut problems = Vec::new();
+    for Recorded {
+        id,
+        dialect,
+        path,
+        body,
+    } in recordings.iter().filter(|one| written(one.dialect))
+    {
+        let Ok(asked) = codec(*dialect).decode_request(path, body.to_string().as_bytes()) else {
+            continue;
+        };
+        let Ok(encoded) = encode(*dialect, &asked.request, false, asked.stream) else {
+            problems.push(format!("{id}: refused"));
+            continue;
+        };
+        let after: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let missing = normal::missing(*dialect, body, &after);
+        if !missing.is_empty() {
+            problems.push(format!("{id}: {missing:?}\n      lines {:?}", encoded.adapted));
+        }
+        assert_eq!(decode(*dialect, &encoded).stream, asked.stream, "{id}");
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// What every format can say comes back as it went in, with nothing changed on the way.
+    #[test]
+    fn the_shared_part_comes_back(request in generate::request(), stream in any::<bool>()) {
+        for id in DialectId::ALL.into_iter().filter(|id| written(*id)) {
+            let encoded = encode(id, &request, false, stream).unwrap();
+            let lines: Vec<_> = encoded.adapted.iter().filter(|line| !generate::known(id, line)).collect();
+            prop_assert!(lines.is_empty(), "{id}: {lines:?}");
+            let asked = decode(id, &encoded);
+            prop_assert_eq!(normal(&asked.request), normal(&request), "{}", id);
+            prop_assert_eq!(asked.stream, stream, "{}", id);
+            prop_assert_eq!(asked.model.as_deref(), Some("m"), "{}", id);
+        }
+    }
+
+    /// Any bytes give a request or a failure.
+    #[test]
+    fn any_bytes_are_read_or_refused(body in generate::any_body(), path in "/?(models/)?[a-z:]{0,12}") {
+        for id in DialectId::ALL {
+            match codec(id).decode_request(&path, &body) {
+                Ok(asked) => prop_assert!(!asked.request.messages.is_empty() || id == DialectId::OpenaiChat),
+                Err(failure) => prop_assert!(
+                    matches!(failure.class, FailureClass::InvalidRequest | FailureClass::Unsupported),
+                    "{failure:?}"
+                ),
+            }
+        }
+    }
+}
