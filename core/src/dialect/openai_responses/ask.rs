@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::decode::{block, str_of, texts};
+use super::encode::ENCRYPTED;
 use super::messages::ITEM;
 use super::tools::{read_choice, read_tool};
 use crate::dialect::Asked;
@@ -14,7 +15,7 @@ use crate::dialect::common::parse_json;
 use crate::dialect::foreign::marked;
 use crate::types::{
     Audio, ChatRequest, Content, DialectId, Failure, FailureClass, FilePart, ImagePart, JsonMap, Message,
-    Part, PartBody, Phase, ReasoningBlock, ResponseFormat, Role, Tool, ToolCall,
+    Part, PartBody, Phase, ReasoningBlock, ReasoningEffort, ResponseFormat, Role, Tool, ToolCall,
 };
 
 pub(super) fn decode_request(body: &[u8]) -> Result<Asked, Failure> {
@@ -85,11 +86,23 @@ pub(super) fn decode_request(body: &[u8]) -> Result<Asked, Failure> {
         // The vendor's own default, which the next turn of such a conversation relies on.
         own.insert("store".to_owned(), json!(true));
     }
+    drop_ours(&mut own, request.reasoning_effort);
     if !own.is_empty() {
         let name = DialectId::OpenaiResponses.as_str().to_owned();
         request.provider_options.insert(name, own);
     }
     Ok(asked)
+}
+
+/// What every request of ours says anyway needs no keeping.
+fn drop_ours(own: &mut JsonMap, effort: Option<ReasoningEffort>) {
+    if own.get("store") == Some(&json!(false)) {
+        own.shift_remove("store");
+    }
+    let reasons = effort.is_some_and(|effort| effort != ReasoningEffort::None);
+    if reasons && own.get("include") == Some(&json!([ENCRYPTED])) {
+        own.shift_remove("include");
+    }
 }
 
 fn wrong(place: &str, why: &str) -> Failure {

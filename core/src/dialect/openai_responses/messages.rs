@@ -52,6 +52,12 @@ pub(super) fn conversation(call: &Call<'_>, fit: &mut Fit) -> Result<(Option<Str
             Role::System | Role::Developer | Role::User => said(call, message, &at, fit, &mut input)?,
         }
     }
+    if input.is_empty() {
+        return Err(Failure::unsupported(
+            "messages",
+            "the Responses API needs a message that says something",
+        ));
+    }
     Ok((instructions, input))
 }
 

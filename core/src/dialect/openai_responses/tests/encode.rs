@@ -339,3 +339,10 @@ fn reasoning_that_nothing_follows_stays_out() {
     );
     assert_eq!(adapted.len(), 1);
 }
+
+#[test]
+fn a_conversation_that_says_nothing_is_refused() {
+    let silent = json!({"messages": [{"role": "assistant", "content": ""}]});
+    let refused = encode(silent, None, &Quirks::default(), true).unwrap_err();
+    assert_eq!(refused.code.as_deref(), Some("messages"));
+}
