@@ -19,9 +19,9 @@ use crate::types::{
 /// Without it, it is OpenAI's, since those are the shapes our requests have.
 const MARK: &str = "dialect";
 
-/// What of a message's own format no other misses: citations and cache marks, and that a result is an error, which its
-/// text says too.
-const ASIDES: [&str; 3] = ["content", "tool_use", "is_error"];
+/// What of a message's own format no other misses: citations and cache marks, whether a turn is the last of an answer, and
+/// that a result is an error, which its text says too.
+const ASIDES: [&str; 4] = ["content", "tool_use", "is_error", "phase"];
 
 /// Fields of a format that hold a part of the conversation, or of what the model may do, where the others are settings.
 const HELD: [(DialectId, &str); 6] = [
@@ -247,7 +247,7 @@ pub(crate) fn check_message(
         // What replies carry for people to read, or for the vendor that made them.
         if matches!(
             field.as_str(),
-            "reasoning_content" | "reasoning" | "reasoning_details" | "annotations" | "phase"
+            "reasoning_content" | "reasoning" | "reasoning_details" | "annotations"
         ) {
             fit.note(format!("{at}.{field}: left out"));
         } else {

@@ -268,7 +268,7 @@ fn leaves(name: &str, value: &Value, visit: &mut dyn FnMut(String)) {
         leaf => {
             let name = match name {
                 // A text, or one block of it; a URL, or an object of it.
-                "content" | "system" => "text".to_owned(),
+                "content" | "system" | "input" | "instructions" => "text".to_owned(),
                 "image_url" => "url".to_owned(),
                 _ => name.chars().filter(|c| *c != '_').collect(),
             };
@@ -297,6 +297,14 @@ fn alike(dialect: DialectId, leaf: &str) -> bool {
             name == "role" || leaf == "type=\"text\"" || leaf == "iserror=false"
         }
         DialectId::Gemini => matches!(name, "role"),
+        DialectId::OpenaiResponses => {
+            // The first instructions, which have a place of their own; a text where one block of it stood; and what the
+            // vendor calls a message or a call it has stored.
+            matches!(name, "role" | "status")
+                || ["type=\"message\"", "type=\"output_text\"", "text=\"\""].contains(&leaf)
+                || leaf.starts_with("id=\"fc_")
+                || leaf.starts_with("id=\"msg_")
+        }
         _ => false,
     }
 }

@@ -7,13 +7,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::decode::{block, str_of, texts};
+use super::encode::ENCRYPTED;
 use super::messages::ITEM;
 use super::tools::{read_choice, read_tool};
 use crate::dialect::Asked;
 use crate::dialect::common::parse_json;
+use crate::dialect::foreign::marked;
 use crate::types::{
     Audio, ChatRequest, Content, DialectId, Failure, FailureClass, FilePart, ImagePart, JsonMap, Message,
-    Part, PartBody, Phase, ReasoningBlock, ResponseFormat, Role, Tool, ToolCall,
+    Part, PartBody, Phase, ReasoningBlock, ReasoningEffort, ResponseFormat, Role, Tool, ToolCall,
 };
 
 pub(super) fn decode_request(body: &[u8]) -> Result<Asked, Failure> {
@@ -84,11 +86,23 @@ pub(super) fn decode_request(body: &[u8]) -> Result<Asked, Failure> {
         // The vendor's own default, which the next turn of such a conversation relies on.
         own.insert("store".to_owned(), json!(true));
     }
+    drop_ours(&mut own, request.reasoning_effort);
     if !own.is_empty() {
         let name = DialectId::OpenaiResponses.as_str().to_owned();
         request.provider_options.insert(name, own);
     }
     Ok(asked)
+}
+
+/// What every request of ours says anyway needs no keeping.
+fn drop_ours(own: &mut JsonMap, effort: Option<ReasoningEffort>) {
+    if own.get("store") == Some(&json!(false)) {
+        own.shift_remove("store");
+    }
+    let reasons = effort.is_some_and(|effort| effort != ReasoningEffort::None);
+    if reasons && own.get("include") == Some(&json!([ENCRYPTED])) {
+        own.shift_remove("include");
+    }
 }
 
 fn wrong(place: &str, why: &str) -> Failure {
@@ -129,10 +143,10 @@ fn response_format(format: JsonMap) -> ResponseFormat {
         "json_schema" if says_only(&format, &["type", "name", "schema", "strict", "description"]) => {
             match serde_json::from_value(Value::Object(format.clone())) {
                 Ok(json_schema) => ResponseFormat::JsonSchema { json_schema },
-                Err(_) => ResponseFormat::Other(format),
+                Err(_) => ResponseFormat::Other(marked(DialectId::OpenaiResponses, format)),
             }
         }
-        _ => ResponseFormat::Other(format),
+        _ => ResponseFormat::Other(marked(DialectId::OpenaiResponses, format)),
     }
 }
 
@@ -206,7 +220,10 @@ fn as_it_is(item: Value) -> Message {
     part.insert("type".to_owned(), json!(ITEM));
     part.insert("item".to_owned(), item);
     let mut message = Message::new(Role::User, "");
-    message.content = Content::Parts(vec![plain(PartBody::Other(part))]);
+    message.content = Content::Parts(vec![plain(PartBody::Other(marked(
+        DialectId::OpenaiResponses,
+        part,
+    )))]);
     message
 }
 
@@ -299,7 +316,9 @@ fn message(item: &Value, map: &JsonMap, at: &str, out: &mut Vec<Message>) -> Res
             turn.extra.insert("annotations".to_owned(), Value::Array(notes));
         }
         if let Some(phase) = map.get("phase").filter(|phase| !phase.is_null()) {
-            turn.extra.insert("phase".to_owned(), phase.clone());
+            let own = json!({"phase": phase});
+            turn.extra
+                .insert(DialectId::OpenaiResponses.as_str().to_owned(), own);
         }
     });
     Ok(())
@@ -322,9 +341,9 @@ fn content(value: Option<&Value>, at: &str) -> Result<(Content, Vec<Value>), Fai
         if let Some(Value::Array(more)) = map.get("annotations") {
             notes.extend(more.iter().cloned());
         }
-        out.push(plain(
-            part(value, map).unwrap_or_else(|| PartBody::Other(map.clone())),
-        ));
+        out.push(plain(part(value, map).unwrap_or_else(|| {
+            PartBody::Other(marked(DialectId::OpenaiResponses, map.clone()))
+        })));
     }
     Ok((Content::Parts(out), notes))
 }

@@ -11,6 +11,9 @@ use crate::dialect::options::apply_provider_options;
 use crate::dialect::{Call, Encoded};
 use crate::types::{DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat};
 
+/// What is included in a reply of a model that reasons.
+pub(super) const ENCRYPTED: &str = "reasoning.encrypted_content";
+
 /// Request fields of Chat Completions beyond ours that mean the same here, under the same name.
 const SAME: &[&str] = &[
     "service_tier",
@@ -69,7 +72,7 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     set("reasoning", reasoning);
     set("store", json!(false));
     if reasons {
-        set("include", json!(["reasoning.encrypted_content"]));
+        set("include", json!([ENCRYPTED]));
     }
     for (field, value) in &request.extra {
         if SAME.contains(&field.as_str()) || OWN.contains(&field.as_str()) {

@@ -15,6 +15,9 @@ use crate::types::{
 /// The type of a part that holds an item of this format we have no word for, as a client gave it.
 pub(super) const ITEM: &str = "openai_responses_item";
 
+/// Message fields of this format only stand under its name.
+const OWN: DialectId = DialectId::OpenaiResponses;
+
 /// The vendor's own bound on the length of a call's id, in bytes.
 const LONGEST_ID: usize = 64;
 
@@ -48,6 +51,12 @@ pub(super) fn conversation(call: &Call<'_>, fit: &mut Fit) -> Result<(Option<Str
             Role::Assistant => assistant(message, &at, fit, &mut custom, &mut input)?,
             Role::System | Role::Developer | Role::User => said(call, message, &at, fit, &mut input)?,
         }
+    }
+    if input.is_empty() {
+        return Err(Failure::unsupported(
+            "messages",
+            "the Responses API needs a message that says something",
+        ));
     }
     Ok((instructions, input))
 }
@@ -108,7 +117,7 @@ fn check(message: &Message, at: &str, fit: &mut Fit) -> Result<(), Failure> {
     for field in message.extra.keys() {
         if LEFT_OUT.contains(&field.as_str()) {
             fit.note(format!("{at}.{field}: left out"));
-        } else if !(message.role == Role::Assistant && matches!(field.as_str(), "phase" | "annotations")) {
+        } else if !(message.role == Role::Assistant && (field == "annotations" || field == OWN.as_str())) {
             fit.lose(&format!("{at}.{field}"), "the Responses API has no such field")?;
         }
     }
@@ -234,8 +243,9 @@ fn spoken(message: &Message, at: &str, fit: &mut Fit) -> Result<Value, Failure> 
         content = Value::Array(parts);
     }
     let mut item = json!({"role": "assistant", "content": content});
-    if let (Some(phase), Some(item)) = (message.extra.get("phase"), item.as_object_mut()) {
-        item.insert("phase".to_owned(), phase.clone());
+    let own = message.extra.get(OWN.as_str()).and_then(Value::as_object);
+    if let (Some(own), Some(item)) = (own, item.as_object_mut()) {
+        item.extend(own.clone());
     }
     if let (Value::Array(_), Some(item)) = (&content, item.as_object_mut()) {
         // Without its type, a message may hold input only.

@@ -3,7 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::dialect::fit::Fit;
-use crate::types::{FunctionTool, JsonMap, Tool, ToolChoice};
+use crate::dialect::foreign::marked;
+use crate::types::{DialectId, FunctionTool, JsonMap, Tool, ToolChoice};
 
 /// The fields of a function tool that every dialect knows.
 const FUNCTION: [&str; 5] = ["type", "name", "description", "parameters", "strict"];
@@ -91,7 +92,7 @@ pub(super) fn read_tool(map: JsonMap) -> Tool {
             function,
             cache_control: None,
         },
-        _ => Tool::Other(map),
+        _ => Tool::Other(marked(DialectId::OpenaiResponses, map)),
     }
 }
 
@@ -109,7 +110,7 @@ pub(super) fn read_choice(choice: &Value) -> Option<ToolChoice> {
             let name = map.get("name").and_then(Value::as_str);
             Some(match (kind, name) {
                 (Some("function"), Some(name)) if map.len() == 2 => ToolChoice::Function(name.to_owned()),
-                _ => ToolChoice::Other(map.clone()),
+                _ => ToolChoice::Other(marked(DialectId::OpenaiResponses, map.clone())),
             })
         }
         _ => None,

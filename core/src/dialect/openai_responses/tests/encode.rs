@@ -268,7 +268,7 @@ fn conversation() {
         {"role": "tool", "tool_call_id": "c3", "content": "3"},
         {"role": "assistant", "content": null, "refusal": "no"},
         {"role": "assistant", "content": "", "reasoning_content": "hm"},
-        {"role": "assistant", "content": "bye", "phase": "final_answer", "annotations": [{"type": "url_citation"}]},
+        {"role": "assistant", "content": "bye", "openai_responses": {"phase": "final_answer"}, "annotations": [{"type": "url_citation"}]},
     ], "tools": [{"type": "custom", "custom": {"name": "h"}}]}));
     let id = &long[long.len() - 64..];
     assert_eq!(body["instructions"], "be brief");
@@ -338,4 +338,11 @@ fn reasoning_that_nothing_follows_stays_out() {
         json!([{"role": "user", "content": "a"}, {"role": "user", "content": "b"}])
     );
     assert_eq!(adapted.len(), 1);
+}
+
+#[test]
+fn a_conversation_that_says_nothing_is_refused() {
+    let silent = json!({"messages": [{"role": "assistant", "content": ""}]});
+    let refused = encode(silent, None, &Quirks::default(), true).unwrap_err();
+    assert_eq!(refused.code.as_deref(), Some("messages"));
 }
