@@ -154,6 +154,7 @@ type Differences = Vec<(&'static str, String, String)>;
 fn quirks(folder: &str) -> Quirks {
     let name = match folder {
         "azure-openai" => "azure",
+        "openai-responses" => "openai",
         "huggingface-router" => "huggingface",
         // Recorded from servers that nobody named.
         "openai-compatible" => return Quirks::default(),
