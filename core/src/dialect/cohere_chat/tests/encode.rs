@@ -264,8 +264,6 @@ fn loses_by_name() {
         ("seed", json!(-1), "seed"),
         // By the provider.
         ("seed", json!(1), "seed"),
-        // By the model.
-        ("top_k", json!(1), "top_k"),
         ("frequency_penalty", json!(-0.5), "frequency_penalty"),
         ("presence_penalty", json!(1.5), "presence_penalty"),
         ("stop", json!(["1", "2", "3", "4", "5", "6"]), "stop"),
