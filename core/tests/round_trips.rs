@@ -50,6 +50,9 @@ const WRONG: &[(&str, &str)] = &[
     ),
 ];
 
+/// A model that nothing is known of.
+const MODEL: &str = "m";
+
 struct Recorded {
     id: String,
     dialect: DialectId,
@@ -115,17 +118,30 @@ fn recordings() -> Option<Vec<Recorded>> {
     Some(recorded(&folder))
 }
 
-fn encode(id: DialectId, request: &ChatRequest, lossy: bool, stream: bool) -> Result<Encoded, Failure> {
+fn encode(
+    (id, model): (DialectId, &str),
+    request: &ChatRequest,
+    lossy: bool,
+    stream: bool,
+) -> Result<Encoded, Failure> {
     let call = Call {
         request,
         provider: "p",
-        model: "m",
+        model,
         facts: None,
         quirks: &Quirks::default(),
         lossy,
         stream,
     };
     dialect::encode(codec(id), &call)
+}
+
+/// The model of a request that stays in its format, which may decide how a thing is said.
+fn model_for(asked: &Asked, from: DialectId, to: DialectId) -> &str {
+    match asked.model.as_deref() {
+        Some(model) if from == to && !model.is_empty() => model,
+        _ => MODEL,
+    }
 }
 
 fn decode(id: DialectId, encoded: &Encoded) -> Asked {
@@ -137,7 +153,8 @@ fn decode(id: DialectId, encoded: &Encoded) -> Asked {
 
 /// What differs between two requests and is named by no line: the field, before and after.
 fn unnamed(before: &ChatRequest, after: &ChatRequest, lines: &[String]) -> Vec<String> {
-    let (before, after) = (normal(before), normal(after));
+    let (mut before, mut after) = (normal(before), normal(after));
+    normal::match_names(&mut before, &mut after);
     let fields: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     fields
         .into_iter()
@@ -180,7 +197,8 @@ fn recorded_requests_go_to_every_format() {
         };
         for to in DialectId::ALL {
             let counts = table.entry((*dialect, to)).or_default();
-            let encoded = match encode(to, &asked.request, true, asked.stream) {
+            let model = model_for(&asked, *dialect, to);
+            let encoded = match encode((to, model), &asked.request, true, asked.stream) {
                 Ok(encoded) => encoded,
                 Err(failure) => {
                     if failure.class != FailureClass::Unsupported || to == *dialect {
@@ -191,7 +209,7 @@ fn recorded_requests_go_to_every_format() {
                     continue;
                 }
             };
-            let strict = encode(to, &asked.request, false, asked.stream);
+            let strict = encode((to, model), &asked.request, false, asked.stream);
             if let Err(failure) = &strict {
                 counts[3] += 1;
                 let field = failure.code.clone().unwrap_or_default();
@@ -235,7 +253,7 @@ fn recorded_requests_come_back_whole() {
         let Ok(asked) = codec(*dialect).decode_request(path, body.to_string().as_bytes()) else {
             continue;
         };
-        let Ok(encoded) = encode(*dialect, &asked.request, false, asked.stream) else {
+        let Ok(encoded) = encode((*dialect, asked.model.as_deref().unwrap_or(MODEL)), &asked.request, false, asked.stream) else {
             problems.push(format!("{id}: refused"));
             continue;
         };
@@ -266,7 +284,8 @@ fn goes_on(id: DialectId, path: &str, body: &[u8]) -> Result<(), String> {
         }
     };
     for to in DialectId::ALL {
-        match encode(to, &asked.request, true, asked.stream) {
+        let model = model_for(&asked, id, to);
+        match encode((to, model), &asked.request, true, asked.stream) {
             Ok(encoded) => {
                 let again = decode(to, &encoded).request;
                 let unnamed = unnamed(&asked.request, &again, &encoded.adapted);
@@ -343,13 +362,13 @@ proptest! {
     fn the_shared_part_comes_back(request in generate::request(), stream in any::<bool>()) {
         for id in DialectId::ALL {
             let request = generate::shared(id, &request);
-            let encoded = encode(id, &request, false, stream).unwrap();
+            let encoded = encode((id, MODEL), &request, false, stream).unwrap();
             let lines: Vec<_> = encoded.adapted.iter().filter(|line| !generate::known(id, line)).collect();
             prop_assert!(lines.is_empty(), "{id}: {lines:?}");
             let asked = decode(id, &encoded);
             prop_assert_eq!(normal(&asked.request), normal(&request), "{}", id);
             prop_assert_eq!(asked.stream, stream, "{}", id);
-            prop_assert_eq!(asked.model.as_deref(), Some("m"), "{}", id);
+            prop_assert_eq!(asked.model.as_deref(), Some(MODEL), "{}", id);
         }
     }
 

@@ -18,7 +18,12 @@ pub(crate) fn shared(id: DialectId, request: &ChatRequest) -> ChatRequest {
     let called = request.messages.iter().any(|message| !message.tool_calls.is_empty());
     match id {
         DialectId::OpenaiResponses => request.stop = None,
-        DialectId::CohereChat if !request.tools.is_empty() => request.response_format = None,
+        DialectId::CohereChat => {
+            request.top_p = request.top_p.filter(|top_p| *top_p < 1.0);
+            if !request.tools.is_empty() {
+                request.response_format = None;
+            }
+        }
         DialectId::OllamaChat => request.tool_choice = None,
         // The vendor wants tools beside earlier calls.
         DialectId::BedrockConverse if request.tools.is_empty() && called => {

@@ -174,9 +174,16 @@ impl Blocks<'_> {
             Content::Parts(parts) => {
                 for (j, part) in parts.iter().enumerate() {
                     let at = format!("{at}.content[{j}]");
+                    let before = self.out.len();
                     self.part(part, &at, place)?;
-                    if let Some(mark) = &part.cache_control {
-                        let point = cache_point(mark, &format!("{at}.cache_control"), self.fit);
+                    let Some(mark) = &part.cache_control else {
+                        continue;
+                    };
+                    let field = format!("{at}.cache_control");
+                    if self.out.len() == before {
+                        self.fit.note(format!("{field}: left out with what it marked"));
+                    } else {
+                        let point = cache_point(mark, &field, self.fit);
                         self.out.push(point);
                     }
                 }
@@ -361,6 +368,9 @@ fn id(id: &str) -> String {
 pub(super) fn cache_point(mark: &Value, at: &str, fit: &mut Fit) -> Value {
     let mut point = JsonMap::new();
     point.insert("type".to_owned(), json!("default"));
+    if !mark.is_object() {
+        fit.note(format!("{at}: sent as a plain mark"));
+    }
     for (field, value) in mark.as_object().into_iter().flatten() {
         match (field.as_str(), value.as_str()) {
             ("type", Some("ephemeral")) => {}
