@@ -21,6 +21,7 @@ mod expect;
 #[allow(dead_code, reason = "this test needs a part of it")]
 #[path = "../../core/tests/fixtures/frames.rs"]
 mod frames;
+#[allow(dead_code, reason = "this test needs a part of it")]
 #[path = "../../core/tests/fixtures/load.rs"]
 mod load;
 
