@@ -15,7 +15,10 @@ pub(crate) fn known(_: DialectId, line: &str) -> bool {
 /// The request without the settings that a format has no word for.
 pub(crate) fn shared(id: DialectId, request: &ChatRequest) -> ChatRequest {
     let mut request = request.clone();
-    let called = request.messages.iter().any(|message| !message.tool_calls.is_empty());
+    let called = request
+        .messages
+        .iter()
+        .any(|message| !message.tool_calls.is_empty());
     match id {
         DialectId::OpenaiResponses => request.stop = None,
         DialectId::CohereChat => {
@@ -27,7 +30,8 @@ pub(crate) fn shared(id: DialectId, request: &ChatRequest) -> ChatRequest {
         DialectId::OllamaChat => request.tool_choice = None,
         // The vendor wants tools beside earlier calls.
         DialectId::BedrockConverse if request.tools.is_empty() && called => {
-            let tool = json!([{"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}]);
+            let tool =
+                json!([{"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}]);
             request.tools = serde_json::from_value(tool).unwrap();
         }
         _ => {}
