@@ -74,10 +74,6 @@ fn models_that_need_responses_get_them() {
         let Some(provider) = provider(vendor.name()) else {
             continue;
         };
-        let mut surfaces = provider.surfaces.iter();
-        if !surfaces.any(|surface| surface.dialect == DialectId::OpenaiResponses) {
-            continue;
-        }
         for model in vendor.unpack().unwrap() {
             if model.responses.is_none() {
                 continue;
