@@ -99,7 +99,7 @@ fn encodes_conversations() {
         (
             json!([
                 {"role": "user", "content": "time?"},
-                {"role": "assistant", "content": "let me see", "refusal": "not that", "citations": [{"start": 0}],
+                {"role": "assistant", "content": "let me see", "refusal": "not that", "cohere_chat": {"citations": [{"start": 0}]},
                  "reasoning": "hm",
                  "reasoning_details": [
                     {"dialect": "cohere_chat", "text": "hm"},
