@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::Usage;
+use crate::types::{DialectId, Usage};
 
 #[test]
 fn embedded_data_is_sound() {
@@ -64,6 +64,28 @@ fn embedded_data_is_sound() {
         }
     }
     assert!(count > 2000, "{count}");
+}
+
+/// A model that the catalog knows to need the Responses API is asked by it.
+#[test]
+fn models_that_need_responses_get_them() {
+    let mut count = 0;
+    for vendor in embedded::vendors() {
+        let Some(provider) = provider(vendor.name()) else {
+            continue;
+        };
+        for model in vendor.unpack().unwrap() {
+            if model.responses.is_none() {
+                continue;
+            }
+            let serves = |surface: &&Surface| surface.models.iter().any(|pattern| fits(pattern, &model.id));
+            let surface = provider.surfaces.iter().find(serves);
+            let dialect = surface.map(|surface| surface.dialect);
+            assert_eq!(dialect, Some(DialectId::OpenaiResponses), "{}", model.id);
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
 }
 
 /// The models that most calls go to are known whole.
