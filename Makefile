@@ -86,9 +86,9 @@ lint: venv extension ## Every linter, warnings denied
 	@$(BIN)/ruff check $(PYTHON_SOURCES)
 	@$(BIN)/pyright -p python
 
-gen: ## Rewrite what is generated: tests/schema from the core, docs/fixtures.md from what is replayed
-	$(call say,rewriting tests/schema and docs/fixtures.md)
-	@UPDATE_GOLDEN=1 cargo test -q -p hotspare --test golden --test fixtures
+gen: ## Rewrite what is generated: tests/schema from the core, docs/fixtures.md and docs/round-trips.md from the recordings
+	$(call say,rewriting tests/schema and the docs on the recordings)
+	@UPDATE_GOLDEN=1 cargo test -q -p hotspare --test golden --test fixtures --test round_trips
 
 fuzz: ## Each fuzz target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh $${FUZZ_SECONDS:-60}
