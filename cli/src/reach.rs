@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hotspare::config::Provider;
+use hotspare::config::{KeySource, Provider};
 use hotspare::secrets;
 use hotspare::transport::HttpTransport;
 use secrecy::SecretString;
@@ -41,6 +41,10 @@ pub(crate) async fn reach(
             Ok(status) if provider.vendor.is_some() && provider.probe.is_none() => {
                 in_few_words(status.as_u16())
             }
+            Ok(status) if key.is_none() && by_token(provider) && matches!(status.as_u16(), 401 | 403) => (
+                true,
+                format!("answers; its credentials were not tried ({})", status.as_u16()),
+            ),
             Ok(status) => in_words(status.as_u16(), key.is_some()),
             Err(error) => (false, format!("cannot be reached: {}", error.message)),
         };
@@ -52,6 +56,12 @@ pub(crate) async fn reach(
         });
     }
     reached
+}
+
+/// Whether its keys are made from a cloud's credentials, at a call.
+fn by_token(provider: &Provider) -> bool {
+    let mut sources = provider.keys.iter().map(|key| &key.source);
+    sources.any(|source| matches!(source, KeySource::Cloud(_)))
 }
 
 /// What the answer of a vendor without a free request means, which was asked for its base URL without a key.

@@ -80,9 +80,9 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[routes.a]\ntargets = [\"openai/x\"]\n[providers.openai]\nkeys = [\"gcp:service-account\", \"aws:profile:\", \"azure:entra:x\", \"gpc:default\"]",
         &[
-            "line 4: providers.openai.keys[0]: unknown credentials \"gcp:service-account\"; known: gcp:service-account:PATH, gcp:metadata, gcp:default",
-            "line 4: providers.openai.keys[1]: unknown credentials \"aws:profile\"; known: aws:env, aws:profile:NAME, aws:role, aws:default",
-            "line 4: providers.openai.keys[2]: unknown credentials \"azure:entra\"; known: azure:entra, azure:managed-identity",
+            "line 4: providers.openai.keys[0]: unknown credentials of \"gcp:\"; known: gcp:service-account:PATH, gcp:metadata, gcp:default",
+            "line 4: providers.openai.keys[1]: unknown credentials of \"aws:\"; known: aws:env, aws:profile:NAME, aws:role, aws:default",
+            "line 4: providers.openai.keys[2]: unknown credentials of \"azure:\"; known: azure:entra, azure:managed-identity",
             "line 4: providers.openai.keys[3]: unknown key scheme; did you mean \"gcp\"?",
         ],
     ),
