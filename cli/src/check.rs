@@ -8,7 +8,7 @@ use hotspare::transport::HttpTransport;
 use hotspare::{Config, catalog, secrets};
 use secrecy::SecretString;
 
-use crate::reach::reach;
+use crate::reach::{by_token, reach};
 
 /// Say whether a config is right, which of its keys are there, and whether its providers answer.
 #[derive(Debug, clap::Args)]
@@ -63,14 +63,14 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
                 usable = false;
             }
         }
-        if keys.secrets.is_empty() && !keys.clouds && !provider.keys.is_empty() {
+        if keys.is_empty() && !provider.keys.is_empty() && !by_token(provider) {
             writeln!(out, "  it has no key, so no target of it can answer")?;
             usable = false;
         }
         if args.offline {
             continue;
         }
-        for reached in reach(&transport, provider, &keys.secrets).await {
+        for reached in reach(&transport, provider, &keys).await {
             match reached.key {
                 Some(key) => writeln!(out, "  with {key}: {}", reached.words)?,
                 None => writeln!(out, "  {}", reached.words)?,
@@ -121,27 +121,16 @@ const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// The keys that are there.
-#[derive(Default)]
-struct Keys {
-    secrets: Vec<SecretString>,
-    /// Whether credentials of a cloud are among them.
-    clouds: bool,
-}
-
 /// The keys that are there; each is told by its fingerprint, each that is not by what is missing.
-fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Keys> {
-    let mut found = Keys::default();
+fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretString>> {
+    let mut found = Vec::new();
     for source in provider.keys.iter().map(|key| &key.source) {
         if let KeySource::Cloud(cloud) = source {
             match secrets::cloud::check(cloud) {
-                Ok(()) => {
-                    writeln!(
-                        out,
-                        "  {cloud}: asked for a token, or a signature, at the first call"
-                    )?;
-                    found.clouds = true;
-                }
+                Ok(()) => writeln!(
+                    out,
+                    "  {cloud}: asked for a token, or a signature, at the first call"
+                )?,
                 Err(why) => writeln!(out, "  no key: {why}")?,
             }
             continue;
@@ -154,7 +143,7 @@ fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Keys> {
                     KeySource::Literal(_) | KeySource::Cloud(_) => "the config".to_owned(),
                 };
                 writeln!(out, "  {} from {place}", secrets::fingerprint(&key))?;
-                found.secrets.push(key);
+                found.push(key);
             }
             Err(why) => writeln!(out, "  no key: {why}")?,
         }

@@ -58,10 +58,10 @@ pub(crate) async fn reach(
     reached
 }
 
-/// Whether its keys are made from a cloud's credentials, at a call.
-fn by_token(provider: &Provider) -> bool {
+/// Whether it has a cloud's credentials, of which a token or a signature is made at a call.
+pub(crate) fn by_token(provider: &Provider) -> bool {
     let mut sources = provider.keys.iter().map(|key| &key.source);
-    sources.any(|source| matches!(source, KeySource::Cloud(_)))
+    sources.any(|source| matches!(source, KeySource::Cloud(cloud) if secrets::cloud::check(cloud).is_ok()))
 }
 
 /// What the answer of a vendor without a free request means, which was asked for its base URL without a key.

@@ -9,7 +9,7 @@ use hotspare::{Client, secrets};
 use serde_json::json;
 
 use crate::open::{failed, open};
-use crate::reach::{Reach, reach};
+use crate::reach::{Reach, by_token, reach};
 use crate::table::table;
 
 /// Show every target: its breaker, its keys, its limits, and whether its provider answers.
@@ -58,7 +58,7 @@ async fn look(client: &Client) -> hotspare::Result<Vec<Reach>> {
             .filter_map(|source| secrets::resolve(source).ok())
             .collect();
         let mut reached = reach(&transport, provider, &keys).await;
-        if keys.is_empty() && !provider.keys.is_empty() {
+        if keys.is_empty() && !provider.keys.is_empty() && !by_token(provider) {
             for reached in &mut reached {
                 reached.fine = false;
             }

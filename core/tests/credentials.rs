@@ -183,7 +183,11 @@ async fn a_token_that_is_good_is_used_while_no_other_comes() {
     let (one, two) = tokio::join!(chat(&client), chat(&client));
     assert!(one.is_ok() && two.is_ok());
     chat(&client).await.unwrap();
-    assert!(before.elapsed() < Duration::from_secs(3), "{:?}", before.elapsed());
+    assert!(
+        before.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        before.elapsed()
+    );
     assert_eq!(
         world.asked("tokens.example").len(),
         2,

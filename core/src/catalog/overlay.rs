@@ -95,8 +95,7 @@ pub(super) fn parse(text: &str) -> Result<Overlay, BadCatalog> {
     let root = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| whole(format!("not JSON: {error}")))?
     } else {
-        let table: toml::Table = toml::from_str(text)
-            .map_err(|error| whole(not_toml(text, &error)))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| whole(not_toml(text, &error)))?;
         from_toml(toml::Value::Table(table))
     };
     let Value::Object(providers) = root else {

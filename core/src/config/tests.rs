@@ -628,6 +628,8 @@ fn a_catalog_file_is_read_with_the_config() {
     let read = config("file = \"good.toml\"\nurl = \"https://a.example/m?x=1\"\nrefresh = \"1h\"").unwrap();
     let model = read.catalog.facts.model("openai", "gpt-4o").unwrap();
     assert_eq!((model.input, model.output), (Some(1.5), Some(10.0)));
+    let shown = format!("{:?}", read.catalog);
+    assert!(shown.contains("a.example") && !shown.contains("x=1"), "{shown}");
     assert_eq!(read.catalog.url.unwrap().as_str(), "https://a.example/m?x=1");
     assert_eq!(read.catalog.refresh, Duration::from_secs(3600));
 

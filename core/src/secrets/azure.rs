@@ -49,9 +49,7 @@ impl Entra {
             url.scheme() == "https" || url.scheme() == "http" && url.host_str() == Some("127.0.0.1")
         });
         if !safe {
-            return Err(
-                "the environment variable AZURE_AUTHORITY_HOST is not an https URL".to_owned(),
-            );
+            return Err("the environment variable AZURE_AUTHORITY_HOST is not an https URL".to_owned());
         }
         Ok(Self {
             tenant: read("AZURE_TENANT_ID")?,
