@@ -188,6 +188,19 @@ const CODES: &[(FailureClass, &[&str])] = &[
             "precondition_failed",
             "payload_too_large",
             "unprocessable",
+            "empty_image_file",
+            "failed_to_download_image",
+            "image_file_not_found",
+            "image_file_too_large",
+            "image_parse_error",
+            "image_too_large",
+            "image_too_small",
+            "invalid_base64_image",
+            "invalid_image",
+            "invalid_image_format",
+            "invalid_image_mode",
+            "invalid_image_url",
+            "unsupported_image_media_type",
         ],
     ),
 ];
@@ -228,6 +241,20 @@ const PAIRS: &[(&str, Option<u16>, &[&str], FailureClass)] = &[
         &["prepayment credits are depleted"],
         FailureClass::QuotaExhausted,
     ),
+    // Clears with the day, where "too many tokens, please wait" clears with the minute.
+    (
+        "ThrottlingException",
+        None,
+        &["too many tokens per day"],
+        FailureClass::QuotaExhausted,
+    ),
+    // Not the key's fault: it may call every other model.
+    (
+        "AccessDeniedException",
+        None,
+        &["access to the model with the specified model id"],
+        FailureClass::ModelNotFound,
+    ),
 ];
 
 /// Messages that say what happened where the codes do not. Lower case; every text of a pattern must be there.
@@ -267,6 +294,8 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["model not exist"],
             &["is not found for api version"],
             &["model identifier is invalid"],
+            // Bedrock: the model takes no calls but by an inference profile.
+            &["on-demand throughput", "supported"],
         ],
     ),
     (
@@ -280,6 +309,11 @@ const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
             &["currently overloaded"],
             &["over capacity"],
         ],
+    ),
+    (
+        // Cohere: more output asked for than the model gives.
+        FailureClass::InvalidRequest,
+        &[&["max tokens must be less than or equal to"]],
     ),
 ];
 

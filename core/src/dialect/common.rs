@@ -57,7 +57,10 @@ pub(crate) fn says_context_length(message: &str) -> bool {
         &["context_length_exceeded"],
         &["number of input tokens exceeds maximum length"],
     ];
-    matches_any(&message.to_ascii_lowercase(), PATTERNS)
+    // Cohere words so what asks for more output than the model gives, where no larger window helps.
+    const OTHERS: &[&[&str]] = &[&["max tokens must be less than or equal to"]];
+    let lowercase = message.to_ascii_lowercase();
+    matches_any(&lowercase, PATTERNS) && !matches_any(&lowercase, OTHERS)
 }
 
 /// Whether `lowercase` holds every text of one of the patterns.

@@ -20,6 +20,7 @@ const RESTATED: &[&str] = &[
     "INVALID_ARGUMENT",
     "FAILED_PRECONDITION",
     "OUT_OF_RANGE",
+    "ValidationException",
 ];
 
 /// What an error says.
@@ -37,6 +38,11 @@ impl Evidence<'_> {
     /// The class: by a code, by the message, by the status, in this order. `own`: what codes mean at the provider, which
     /// goes first.
     pub(crate) fn class(&self, own: &Codes) -> FailureClass {
+        self.class_or(own, FailureClass::Malformed)
+    }
+
+    /// As [`Self::class`]; `otherwise` is the class of an error that came in a 200 and says nothing known.
+    pub(crate) fn class_or(&self, own: &Codes, otherwise: FailureClass) -> FailureClass {
         if let Some(class) = self.codes.iter().find_map(|code| own.get(&**code)) {
             return *class;
         }
@@ -64,7 +70,7 @@ impl Evidence<'_> {
                 .copied()
                 .unwrap_or_else(|| class_of_status(status)),
             None if self.codes.iter().any(|code| restates(code)) => FailureClass::InvalidRequest,
-            None => FailureClass::Malformed,
+            None => otherwise,
         }
     }
 
@@ -146,7 +152,34 @@ mod tests {
             ),
             // In a 200.
             (&["INVALID_ARGUMENT"], "x", None, C::InvalidRequest),
+            (&["ValidationException"], "x", None, C::InvalidRequest),
             (&["what"], "x", None, C::Malformed),
+            // Bedrock's words for a day's quota, and for a model that the key may not call, though it may call others.
+            (
+                &["ThrottlingException"],
+                "Too many tokens per day, please wait before trying again.",
+                Some(429),
+                C::QuotaExhausted,
+            ),
+            (
+                &["ThrottlingException"],
+                "Too many tokens, please wait before trying again.",
+                Some(429),
+                C::RateLimited,
+            ),
+            (
+                &["AccessDeniedException"],
+                "You don't have access to the model with the specified model ID.",
+                Some(403),
+                C::ModelNotFound,
+            ),
+            // Worded as a full window, and none: no larger window helps.
+            (
+                &[],
+                "too many tokens: max tokens must be less than or equal to 4096",
+                Some(400),
+                C::InvalidRequest,
+            ),
         ] {
             let evidence = Evidence {
                 codes: codes.iter().map(|code| Cow::Borrowed(*code)).collect(),

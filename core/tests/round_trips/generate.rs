@@ -12,6 +12,29 @@ pub(crate) fn known(_: DialectId, line: &str) -> bool {
     line.is_empty()
 }
 
+/// The request without the settings that a format has no word for.
+pub(crate) fn shared(id: DialectId, request: &ChatRequest) -> ChatRequest {
+    let mut request = request.clone();
+    let called = request.messages.iter().any(|message| !message.tool_calls.is_empty());
+    match id {
+        DialectId::OpenaiResponses => request.stop = None,
+        DialectId::CohereChat => {
+            request.top_p = request.top_p.filter(|top_p| *top_p < 1.0);
+            if !request.tools.is_empty() {
+                request.response_format = None;
+            }
+        }
+        DialectId::OllamaChat => request.tool_choice = None,
+        // The vendor wants tools beside earlier calls.
+        DialectId::BedrockConverse if request.tools.is_empty() && called => {
+            let tool = json!([{"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}]);
+            request.tools = serde_json::from_value(tool).unwrap();
+        }
+        _ => {}
+    }
+    request
+}
+
 fn text() -> impl Strategy<Value = String> {
     prop_oneof![
         "[a-zA-Z0-9 .,]{1,20}",

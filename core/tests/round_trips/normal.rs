@@ -42,6 +42,10 @@ pub(crate) fn normal(request: &ChatRequest) -> BTreeMap<String, Value> {
             "tool_choice",
             match &request.tool_choice {
                 None | Some(ToolChoice::Auto) => Value::Null,
+                // Any call, where there is one tool to call.
+                Some(ToolChoice::Function(name)) if is_only_tool(request, name) => {
+                    json!(ToolChoice::Required)
+                }
                 Some(ToolChoice::Other(map)) => bare(map),
                 Some(choice) => json!(choice),
             },
@@ -110,6 +114,41 @@ pub(crate) fn normal(request: &ChatRequest) -> BTreeMap<String, Value> {
     fields
 }
 
+fn is_only_tool(request: &ChatRequest, name: &str) -> bool {
+    matches!(request.tools.as_slice(), [Tool::Function { function, .. }] if function.name == name)
+}
+
+/// Takes out of both what one says under another name of the same setting.
+pub(crate) fn match_names(before: &mut BTreeMap<String, Value>, after: &mut BTreeMap<String, Value>) {
+    // OpenAI's two formats share settings that others lack.
+    let shared: Vec<String> = before
+        .iter()
+        .filter_map(|(field, value)| {
+            let name = field.strip_prefix("extra.")?;
+            let there = after.get(&format!("provider_options.openai_responses.{name}"))?;
+            (there == value).then(|| name.to_owned())
+        })
+        .collect();
+    for name in shared {
+        before.remove(&format!("extra.{name}"));
+        after.remove(&format!("provider_options.openai_responses.{name}"));
+    }
+    // The object that the level stands in at OpenAI's newer format, and at some vendors of the older.
+    let level = before.get("extra.reasoning").and_then(|told| told.get("effort"));
+    if let Some(level) = level.cloned()
+        && !before.contains_key("reasoning_effort")
+        && before["extra.reasoning"].as_object().map(Map::len) == Some(1)
+        && after.get("reasoning_effort") == Some(&level)
+    {
+        before.remove("extra.reasoning");
+        after.remove("reasoning_effort");
+    }
+    // A reader keeps beside the effort that there was no level, which the line on the effort says.
+    if after.contains_key("reasoning_effort") && after.get("provider_options.ollama_chat.think") == Some(&json!(true)) {
+        after.remove("provider_options.ollama_chat.think");
+    }
+}
+
 /// Whether a line of `adapted` names the field. Lines of `openai_chat` that tell of all messages at once name no place.
 pub(crate) fn names(line: &str, field: &str) -> bool {
     let at = line.split(": ").next().unwrap_or_default();
@@ -118,8 +157,13 @@ pub(crate) fn names(line: &str, field: &str) -> bool {
         "reasoning" => line.contains("reasoning"),
         "signature" => line.contains("extra_content") || line.contains("signature"),
         "cache_control" => line.contains("cache_control") || at.contains(".content"),
-        "file.filename" | "image_url.detail" => line.starts_with(field),
-        "tools" | "response_format" => at.starts_with(field),
+        "file.filename" | "image_url.detail" => {
+            let part_is_gone = at.contains(".content[") && line.contains(": left out");
+            at.starts_with(field) || at.ends_with(field) || part_is_gone
+        }
+        // One tool alone is left where a vendor cannot be told which to call.
+        "tools" => at.starts_with(field) || line.starts_with("tool_choice: only "),
+        "response_format" => at.starts_with(field),
         _ => at == field.strip_prefix("extra.").unwrap_or(field),
     }
 }
@@ -151,7 +195,7 @@ fn tool(tool: &Tool) -> Value {
     match tool {
         Tool::Function { function, .. } => json!({
             "name": function.name,
-            "description": function.description,
+            "description": function.description.as_ref().filter(|text| !text.is_empty()),
             "parameters": function.parameters.clone().unwrap_or_else(|| json!({"type": "object"})),
             "strict": function.strict == Some(true),
         }),
@@ -272,12 +316,26 @@ fn leaves(name: &str, value: &Value, visit: &mut dyn FnMut(String)) {
                 "image_url" => "url".to_owned(),
                 _ => name.chars().filter(|c| *c != '_').collect(),
             };
-            let shown = match leaf.as_f64() {
-                Some(number) => number.to_string(),
-                None => leaf.to_string(),
+            // Converse has schemas as text, however it is spaced.
+            let object = leaf.as_str().and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+            let shown = match (object, leaf.as_f64()) {
+                (Some(object), _) => sorted(&Value::Object(object)),
+                (_, Some(number)) => number.to_string(),
+                _ => leaf.to_string(),
             };
             visit(format!("{name}={shown}").to_lowercase());
         }
+    }
+}
+
+/// An object as text, its fields in the order of their names.
+fn sorted(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let fields: BTreeMap<_, _> = map.iter().map(|(name, value)| (name, sorted(value))).collect();
+            format!("{fields:?}")
+        }
+        other => other.to_string(),
     }
 }
 
@@ -305,6 +363,10 @@ fn alike(dialect: DialectId, leaf: &str) -> bool {
                 || leaf.starts_with("id=\"fc_")
                 || leaf.starts_with("id=\"msg_")
         }
+        // Turns of one role are joined, as the vendor wants, and a tool that did not fail need not say so.
+        DialectId::BedrockConverse => name == "role" || leaf == "status=\"success\"",
+        // No format.
+        DialectId::OllamaChat => leaf == "format=\"\"",
         _ => false,
     }
 }

@@ -313,14 +313,14 @@ fn tool_result(result: &JsonMap, at: &str) -> Result<Message, Failure> {
     message.content = content(parts(&blocks, &content_at)?);
     message.tool_call_id = Some(id);
     if let Some(status) = result.get("status") {
-        match status.as_str() {
+        let failed = match status.as_str() {
             // As when nothing is said.
-            Some("success") => {}
-            Some("error") => {
-                message.extra.insert(IS_ERROR.to_owned(), json!(true));
-            }
+            Some("success") => return Ok(message),
+            Some("error") => json!({ IS_ERROR: true }),
             _ => return Err(wrong(&format!("{at}.status"), "expected success or error")),
-        }
+        };
+        let name = DialectId::BedrockConverse.as_str().to_owned();
+        message.extra.insert(name, failed);
     }
     Ok(message)
 }

@@ -1,33 +1,15 @@
 //! Exceptions → failure classes.
 
+use std::borrow::Cow;
 use std::time::SystemTime;
 
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::catalog::Quirks;
-use crate::dialect::codes::{class_of_code, class_of_message};
-use crate::dialect::common::{Rejection, class_of_status, matches_any, parse_json, says_context_length};
-use crate::types::{Failure, FailureClass};
-
-/// What messages say where the exception says less, or something else.
-const MESSAGES: &[(FailureClass, &[&[&str]])] = &[
-    (
-        // Clears with the day, where "too many tokens, please wait" clears with the minute.
-        FailureClass::QuotaExhausted,
-        &[&["too many tokens per day"]],
-    ),
-    (
-        FailureClass::ModelNotFound,
-        &[
-            &["model identifier is invalid"],
-            // The model takes no calls but by an inference profile.
-            &["on-demand throughput", "supported"],
-            // Not the key's fault: it may call every other model.
-            &["access to the model with the specified model id"],
-        ],
-    ),
-];
+use crate::dialect::common::{Rejection, parse_json};
+use crate::dialect::evidence::Evidence;
+use crate::types::Failure;
 
 pub(super) fn classify(
     status: StatusCode,
@@ -43,7 +25,7 @@ pub(super) fn classify(
     let said = body.as_ref().unwrap_or(&Value::Null);
     Rejection {
         body: body.as_ref(),
-        ..read(named, said, class_of_status(status.as_u16()), quirks)
+        ..read(named, said, Some(status.as_u16()), quirks)
     }
     .at_status(status, headers, now)
 }
@@ -51,11 +33,10 @@ pub(super) fn classify(
 /// The failure of an exception in a stream, or of an error body in a 200. `named` is the exception's name, where the
 /// framing gives it.
 pub(super) fn in_band(named: Option<&str>, body: &Value, quirks: &Quirks) -> Failure {
-    read(named, body, FailureClass::Malformed, quirks).in_band()
+    read(named, body, None, quirks).in_band()
 }
 
-/// `otherwise` is the class when nothing known is said.
-fn read<'a>(named: Option<&str>, body: &'a Value, otherwise: FailureClass, quirks: &Quirks) -> Rejection<'a> {
+fn read<'a>(named: Option<&str>, body: &'a Value, status: Option<u16>, quirks: &Quirks) -> Rejection<'a> {
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     let in_body = || {
         let inner = body.pointer("/Output/__type").and_then(Value::as_str);
@@ -63,66 +44,31 @@ fn read<'a>(named: Option<&str>, body: &'a Value, otherwise: FailureClass, quirk
     };
     let code = named.or_else(in_body).map(bare).filter(|code| !code.is_empty());
     let message = text("message").or(text("Message"));
+    let mut evidence = Evidence {
+        codes: code.iter().map(Cow::from).collect(),
+        message: message.unwrap_or_default(),
+        status,
+    };
+    if let Some(status) = body.get("originalStatusCode").and_then(Value::as_u64) {
+        // What the model's own server answered to Bedrock says more than that it did.
+        evidence.codes.retain(|code| quirks.codes.contains_key(&**code));
+        evidence.status = Some(of_model(status));
+    }
     Rejection {
-        class: class(
-            code.as_deref(),
-            message.unwrap_or_default(),
-            body,
-            otherwise,
-            quirks,
-        ),
+        class: evidence.class(&quirks.codes),
         code,
         message,
         body: None,
     }
 }
 
-fn class(
-    code: Option<&str>,
-    message: &str,
-    body: &Value,
-    otherwise: FailureClass,
-    quirks: &Quirks,
-) -> FailureClass {
-    if let Some(class) = code.and_then(|code| quirks.codes.get(code)) {
-        return *class;
-    }
-    let lowercase = message.to_ascii_lowercase();
-    let by_message = MESSAGES
-        .iter()
-        .find(|(_, patterns)| matches_any(&lowercase, patterns))
-        .map(|(class, _)| *class);
-    if let Some(class) = by_message {
-        return class;
-    }
-    let by_code = code.and_then(class_of_code);
-    // A rate limit speaks of tokens too, so there a message is no evidence of a full window.
-    let limited = matches!(
-        by_code.unwrap_or(otherwise),
-        FailureClass::RateLimited | FailureClass::QuotaExhausted | FailureClass::Authentication
-    );
-    if !limited && says_context_length(message) {
-        return FailureClass::ContextLength;
-    }
-    if let Some(status) = body.get("originalStatusCode").and_then(Value::as_u64) {
-        return of_model(status);
-    }
-    by_code
-        .or_else(|| class_of_message(message))
-        .or_else(|| (code == Some("ValidationException")).then_some(FailureClass::InvalidRequest))
-        .unwrap_or(otherwise)
-}
-
-/// The class of what the model's own server answered to Bedrock. That it refused Bedrock, or was not found, is no fault
-/// of the caller's key or model id.
-fn of_model(status: u64) -> FailureClass {
-    let class = u16::try_from(status).map_or(FailureClass::Server, class_of_status);
-    match class {
-        FailureClass::Authentication
-        | FailureClass::QuotaExhausted
-        | FailureClass::ModelNotFound
-        | FailureClass::Malformed => FailureClass::Server,
-        class => class,
+/// The status that the answer of the model's own server stands for. That it refused Bedrock, or was not found, is no
+/// fault of the caller's key or model id.
+fn of_model(status: u64) -> u16 {
+    match u16::try_from(status) {
+        Ok(401..=404 | 410) | Err(_) => 424,
+        Ok(status @ 400..=599) => status,
+        Ok(_) => 424,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::types::{
     Content, DialectId, Failure, JsonMap, Message, Part, PartBody, ReasoningBlock, Role, ToolCall,
 };
 
-/// The field of a tool message that says the tool failed. Anthropic's name for it.
+/// The field, under the dialect's name, of a tool message that says whether the tool failed. Anthropic's name for it.
 pub(super) const IS_ERROR: &str = "is_error";
 
 /// The longest id of a call, in characters.
@@ -90,9 +90,9 @@ fn check(message: &Message, at: &str, fit: &mut Fit) -> Result<(), Failure> {
             fit.note(format!("{at}.name: left out"));
         }
     }
-    for (field, value) in &message.extra {
+    for field in message.extra.keys() {
         match field.as_str() {
-            IS_ERROR if message.role == Role::Tool && value.is_boolean() => {}
+            own if message.role == Role::Tool && own == DialectId::BedrockConverse.as_str() => {}
             // What replies carry for people to read, or for the vendor that made them.
             "reasoning_content" | "reasoning" | "reasoning_details" | "annotations" => {
                 fit.note(format!("{at}.{field}: left out"));
@@ -174,9 +174,16 @@ impl Blocks<'_> {
             Content::Parts(parts) => {
                 for (j, part) in parts.iter().enumerate() {
                     let at = format!("{at}.content[{j}]");
+                    let before = self.out.len();
                     self.part(part, &at, place)?;
-                    if let Some(mark) = &part.cache_control {
-                        let point = cache_point(mark, &format!("{at}.cache_control"), self.fit);
+                    let Some(mark) = &part.cache_control else {
+                        continue;
+                    };
+                    let field = format!("{at}.cache_control");
+                    if self.out.len() == before {
+                        self.fit.note(format!("{field}: left out with what it marked"));
+                    } else {
+                        let point = cache_point(mark, &field, self.fit);
                         self.out.push(point);
                     }
                 }
@@ -288,7 +295,7 @@ impl Blocks<'_> {
         let call = message.tool_call_id.as_deref().unwrap_or_default();
         result.insert("toolUseId".to_owned(), json!(id(call)));
         result.insert("content".to_owned(), Value::Array(std::mem::take(&mut self.out)));
-        if let Some(failed) = message.extra.get(IS_ERROR).and_then(Value::as_bool) {
+        if let Some(failed) = own(message, IS_ERROR).and_then(Value::as_bool) {
             let status = if failed { "error" } else { "success" };
             result.insert("status".to_owned(), json!(status));
         }
@@ -296,6 +303,11 @@ impl Blocks<'_> {
         blocks.extend(point);
         Ok(blocks)
     }
+}
+
+/// What a message of this format carries that our words do not cover, under one name.
+fn own<'a>(message: &'a Message, field: &str) -> Option<&'a Value> {
+    message.extra.get(DialectId::BedrockConverse.as_str())?.get(field)
 }
 
 fn reasoning(block: &ReasoningBlock) -> Value {
@@ -356,6 +368,9 @@ fn id(id: &str) -> String {
 pub(super) fn cache_point(mark: &Value, at: &str, fit: &mut Fit) -> Value {
     let mut point = JsonMap::new();
     point.insert("type".to_owned(), json!("default"));
+    if !mark.is_object() {
+        fit.note(format!("{at}: sent as a plain mark"));
+    }
     for (field, value) in mark.as_object().into_iter().flatten() {
         match (field.as_str(), value.as_str()) {
             ("type", Some("ephemeral")) => {}

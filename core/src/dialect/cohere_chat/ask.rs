@@ -7,10 +7,13 @@ use super::decode::block;
 use super::encode::{BUDGETS, most_thinking};
 use crate::dialect::Asked;
 use crate::dialect::fields::{Fields, invalid};
+use crate::dialect::foreign::marked;
 use crate::types::{
     ChatRequest, Content, DialectId, Failure, JsonMap, JsonSchema, Message, Part, PartBody, ReasoningEffort,
     ResponseFormat, Role, Stop, Tool, ToolChoice,
 };
+
+const OWN: DialectId = DialectId::CohereChat;
 
 /// A schema has no name here, and needs one elsewhere.
 const SCHEMA_NAME: &str = "response";
@@ -28,7 +31,7 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
         seed: fields.take("seed")?,
         frequency_penalty: fields.take("frequency_penalty")?,
         presence_penalty: fields.take("presence_penalty")?,
-        tools: fields.take("tools")?.unwrap_or_default(),
+        tools: tools(&mut fields)?,
         ..ChatRequest::default()
     };
     let stops: Vec<String> = fields.take("stop_sequences")?.unwrap_or_default();
@@ -53,7 +56,7 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
     }
     own.extend(fields.rest());
     if !own.is_empty() {
-        let name = DialectId::CohereChat.as_str().to_owned();
+        let name = OWN.as_str().to_owned();
         request.provider_options.insert(name, own);
     }
     Ok(Asked {
@@ -70,12 +73,24 @@ fn messages(fields: &mut Fields) -> Result<Vec<Message>, Failure> {
     }
     let read = |(i, message): (usize, Value)| {
         let mut fields = Fields::of(message, format!("messages[{i}]"))?;
-        self::message(&mut fields).map(|message| Message {
-            extra: rest(&mut fields),
-            ..message
-        })
+        let mut message = self::message(&mut fields)?;
+        let rest = rest(&mut fields);
+        if !rest.is_empty() {
+            message.extra.insert(OWN.as_str().to_owned(), Value::Object(rest));
+        }
+        Ok(message)
     };
     messages.into_iter().enumerate().map(read).collect()
+}
+
+fn tools(fields: &mut Fields) -> Result<Vec<Tool>, Failure> {
+    let mut tools: Vec<Tool> = fields.take("tools")?.unwrap_or_default();
+    for tool in &mut tools {
+        if let Tool::Other(map) = tool {
+            *map = marked(OWN, std::mem::take(map));
+        }
+    }
+    Ok(tools)
 }
 
 /// What a message says beside what is read; an empty list says nothing.
@@ -89,6 +104,13 @@ fn message(fields: &mut Fields) -> Result<Message, Failure> {
     let role = fields.need("role")?;
     let mut message = Message::new(role, "");
     message.content = fields.take("content")?.unwrap_or_default();
+    if let Content::Parts(parts) = &mut message.content {
+        for part in parts {
+            if let PartBody::Other(map) = &mut part.body {
+                *map = marked(OWN, std::mem::take(map));
+            }
+        }
+    }
     match role {
         Role::Assistant => {
             if let Content::Parts(parts) = &mut message.content {
@@ -156,7 +178,7 @@ fn format(mut map: JsonMap) -> ResponseFormat {
                 strict: None,
             },
         },
-        _ => ResponseFormat::Other(map),
+        _ => ResponseFormat::Other(marked(OWN, map)),
     }
 }
 

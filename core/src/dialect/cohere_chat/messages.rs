@@ -12,15 +12,15 @@ use crate::types::{
 /// What the format is called.
 pub(super) const API: &str = "the Cohere Chat API";
 
-/// Fields of a message that only this format has a word for.
-const OWN: &[&str] = &["citations"];
+/// The name under which a message carries what only this format has a word for.
+const OWN: &str = DialectId::CohereChat.as_str();
 
 pub(super) fn conversation(messages: &[Message], fit: &mut Fit) -> Result<Vec<Value>, Failure> {
     let mut system = Vec::new();
     let mut turns = Vec::new();
     for (i, message) in messages.iter().enumerate() {
         let at = format!("messages[{i}]");
-        fit_message(message, &at, API, OWN, fit)?;
+        fit_message(message, &at, API, &[OWN], fit)?;
         match message.role {
             Role::System | Role::Developer => {
                 if !turns.is_empty() {
@@ -30,13 +30,16 @@ pub(super) fn conversation(messages: &[Message], fit: &mut Fit) -> Result<Vec<Va
                 }
                 system.extend(content(&message.content, &at, Place::System, fit)?);
             }
-            Role::Tool => turns.push(json!({
-                "role": "tool",
-                "tool_call_id": message.tool_call_id.as_deref().unwrap_or_default(),
-                "content": content(&message.content, &at, Place::Tool, fit)?.unwrap_or_else(|| json!("")),
-            })),
+            Role::Tool => turns.push(with_own(
+                message,
+                json!({
+                    "role": "tool",
+                    "tool_call_id": message.tool_call_id.as_deref().unwrap_or_default(),
+                    "content": content(&message.content, &at, Place::Tool, fit)?.unwrap_or_else(|| json!("")),
+                }),
+            )),
             Role::User => match content(&message.content, &at, Place::User, fit)? {
-                Some(content) => turns.push(json!({"role": "user", "content": content})),
+                Some(content) => turns.push(with_own(message, json!({"role": "user", "content": content}))),
                 None => note_empty(&at, fit),
             },
             Role::Assistant => match assistant(message, &at, fit)? {
@@ -120,12 +123,15 @@ fn assistant(message: &Message, at: &str, fit: &mut Fit) -> Result<Option<Value>
     if turn.len() == 1 {
         return Ok(None);
     }
-    for field in OWN {
-        if let Some(value) = message.extra.get(*field) {
-            turn.insert((*field).to_owned(), value.clone());
-        }
+    Ok(Some(with_own(message, Value::Object(turn))))
+}
+
+/// A turn with the fields that only this format has.
+fn with_own(message: &Message, mut turn: Value) -> Value {
+    if let (Some(Value::Object(own)), Some(turn)) = (message.extra.get(OWN), turn.as_object_mut()) {
+        turn.extend(own.clone());
     }
-    Ok(Some(Value::Object(turn)))
+    turn
 }
 
 fn parts_of(content: Option<Value>) -> Vec<Value> {

@@ -55,9 +55,9 @@ impl Dialect for CohereChat {
         headers: &HeaderMap,
         body: &[u8],
         now: SystemTime,
-        _: &Quirks,
+        quirks: &Quirks,
     ) -> Failure {
-        classify::classify(status, headers, body, now)
+        classify::classify(status, headers, body, now, &quirks.codes)
     }
 
     fn auth(&self) -> (&'static str, &'static str) {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::dialect::Asked;
 use crate::dialect::common::made_call_id;
 use crate::dialect::fields::{Fields, invalid};
+use crate::dialect::foreign::marked;
 use crate::types::{
     ChatRequest, Content, DialectId, Failure, ImagePart, JsonMap, JsonSchema, Message, Part, PartBody,
     ReasoningBlock, ReasoningEffort, ResponseFormat, Role, Stop, Tool, ToolCall, parse_data_url,
@@ -104,8 +105,12 @@ fn effort(think: &Value) -> Option<ReasoningEffort> {
 fn tools(tools: Vec<JsonMap>) -> Result<Vec<Tool>, Failure> {
     let read = |(i, mut tool): (usize, JsonMap)| {
         tool.entry("type").or_insert_with(|| json!("function"));
-        serde_json::from_value(Value::Object(tool))
-            .map_err(|error| invalid(&format!("tools[{i}]"), &error.to_string()))
+        let read = serde_json::from_value(Value::Object(tool))
+            .map_err(|error| invalid(&format!("tools[{i}]"), &error.to_string()))?;
+        Ok(match read {
+            Tool::Other(map) => Tool::Other(marked(DialectId::OllamaChat, map)),
+            function @ Tool::Function { .. } => function,
+        })
     };
     tools.into_iter().enumerate().map(read).collect()
 }
@@ -118,10 +123,12 @@ fn messages(messages: Vec<Value>) -> Result<Vec<Message>, Failure> {
     let read = |(i, message): (usize, Value)| {
         let mut fields = Fields::of(message, format!("messages[{i}]"))?;
         let mut message = message_of(&mut fields, &mut calls)?;
-        message.extra = fields.rest();
-        message
-            .extra
-            .retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
+        let mut own = fields.rest();
+        own.retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
+        if !own.is_empty() {
+            let name = DialectId::OllamaChat.as_str().to_owned();
+            message.extra.insert(name, Value::Object(own));
+        }
         Ok(message)
     };
     messages.into_iter().enumerate().map(read).collect()

@@ -14,6 +14,9 @@ use crate::types::{
 /// What the format is called.
 pub(super) const API: &str = "the Ollama API";
 
+/// The name under which a message carries what only this format has a word for.
+const OWN: &str = DialectId::OllamaChat.as_str();
+
 /// What stands between the texts of one message.
 const BETWEEN: &str = "\n\n";
 
@@ -24,14 +27,17 @@ pub(super) fn conversation(messages: &[Message], fit: &mut Fit) -> Result<Vec<Va
         let at = format!("messages[{i}]");
         // A result is told apart by its tool's name.
         let taken: &[&str] = if message.role == Role::Tool {
-            &["name"]
+            &["name", OWN]
         } else {
-            &[]
+            &[OWN]
         };
         fit_message(message, &at, API, taken, fit)?;
         let calls = message.tool_calls.iter();
         names.extend(calls.map(|call| (call.id.as_str(), call.name.as_str())));
         out.push(Value::Object(turn(message, &at, &names, fit)?));
+    }
+    if out.is_empty() {
+        return Err(Failure::unsupported("messages", "the Ollama API needs a message"));
     }
     Ok(out)
 }
@@ -78,6 +84,9 @@ fn turn(message: &Message, at: &str, names: &HashMap<&str, &str>, fit: &mut Fit)
         }
         // Older servers pass over it.
         turn.insert("tool_call_id".to_owned(), json!(id));
+    }
+    if let Some(Value::Object(own)) = message.extra.get(OWN) {
+        turn.extend(own.clone());
     }
     Ok(turn)
 }

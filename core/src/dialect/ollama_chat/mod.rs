@@ -62,9 +62,9 @@ impl Dialect for OllamaChat {
         headers: &HeaderMap,
         body: &[u8],
         now: SystemTime,
-        _: &Quirks,
+        quirks: &Quirks,
     ) -> Failure {
-        classify::classify(status, headers, body, now)
+        classify::classify(status, headers, body, now, &quirks.codes)
     }
 
     /// For the vendor's cloud; a server of one's own wants no key.

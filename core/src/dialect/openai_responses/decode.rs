@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use super::classify::{Codes, in_band};
+use super::classify::in_band;
 use super::stream::Events;
 use crate::dialect::common::parse_json;
+use crate::dialect::evidence::NO_CODES;
 use crate::types::{
     Accumulator, Completion, DialectId, Failure, FailureClass, FinishReason, Phase, ReasoningBlock, Usage,
 };
@@ -24,7 +25,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
     };
     if !reply.get("output").is_some_and(Value::is_array) {
         return Err(match error_of(&reply) {
-            Some(error) => in_band(error, &Codes::new(), FailureClass::Malformed),
+            Some(error) => in_band(error, &NO_CODES, FailureClass::Malformed),
             None => Failure::malformed("the reply has no `output`"),
         });
     }

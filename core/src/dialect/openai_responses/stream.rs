@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::classify::{Codes, in_band};
+use super::classify::in_band;
 use super::decode::{block, error_of, finish_reason, str_of, texts, usage};
 use crate::catalog::Quirks;
+use crate::dialect::evidence::Codes;
 use crate::dialect::{EventDecoder, SseEvent};
 use crate::types::{Delta, Failure, FailureClass};
 

@@ -86,7 +86,7 @@ fn reads_requests() {
                 "reasoning_details": [
                     {"dialect": "bedrock_converse", "text": "hm", "signature": "sig"},
                     {"dialect": "bedrock_converse", "text": "", "redacted": "eA=="}]},
-                {"role": "tool", "tool_call_id": "t1", "is_error": true, "content": [
+                {"role": "tool", "tool_call_id": "t1", "bedrock_converse": {"is_error": true}, "content": [
                     {"type": "text", "text": "no", "cache_control": {"type": "ephemeral", "ttl": "1h"}}]},
                 {"role": "user", "content": "well?"},
             ],

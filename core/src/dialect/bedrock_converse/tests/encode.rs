@@ -146,7 +146,7 @@ fn encodes_conversations() {
                 {"dialect": "anthropic_messages", "text": "other", "signature": "sig"}]},
             {"role": "user", "content": "well?"},
             {"role": "tool", "tool_call_id": "functions.w:0", "content": "1"},
-            {"role": "tool", "tool_call_id": "call/2", "is_error": true, "content": [
+            {"role": "tool", "tool_call_id": "call/2", "bedrock_converse": {"is_error": true}, "content": [
                 {"type": "image_url", "image_url": {"url": "data:image/jpg;base64,aGk="}},
                 {"type": "text", "text": "2", "cache_control": {"type": "ephemeral"}}]},
             {"role": "system", "content": "late"},

@@ -99,7 +99,7 @@ fn encodes_conversations() {
         (
             json!([
                 {"role": "user", "content": "time?"},
-                {"role": "assistant", "content": "let me see", "refusal": "not that", "citations": [{"start": 0}],
+                {"role": "assistant", "content": "let me see", "refusal": "not that", "cohere_chat": {"citations": [{"start": 0}]},
                  "reasoning": "hm",
                  "reasoning_details": [
                     {"dialect": "cohere_chat", "text": "hm"},
@@ -264,8 +264,6 @@ fn loses_by_name() {
         ("seed", json!(-1), "seed"),
         // By the provider.
         ("seed", json!(1), "seed"),
-        // By the model.
-        ("top_k", json!(1), "top_k"),
         ("frequency_penalty", json!(-0.5), "frequency_penalty"),
         ("presence_penalty", json!(1.5), "presence_penalty"),
         ("stop", json!(["1", "2", "3", "4", "5", "6"]), "stop"),

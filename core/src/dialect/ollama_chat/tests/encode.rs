@@ -215,7 +215,6 @@ fn loses_by_name() {
     for (field, value, lost) in [
         ("store", json!(true), "store"),
         ("presence_penalty", json!(0.5), "presence_penalty"),
-        ("top_p", json!(0.5), "top_p"),
         (
             "response_format",
             json!({"type": "grammar", "grammar": "g"}),
