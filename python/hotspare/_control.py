@@ -65,6 +65,12 @@ class Controlled:
         closed."""
         return self._alive().force_closed(name)
 
+    def update_catalog(self, text: str) -> None:
+        """Puts facts on models over those of the build and of the config: prices, windows, what a model takes. TOML or
+        JSON, by provider and model; it stands in place of what an earlier call of this said. Calls that begin from now
+        on go by it. Raises ``ConfigError`` with every problem, and changes nothing then."""
+        self._alive().update_catalog(text)
+
     def on_event(self, callback: Callable[[Event], object]) -> None:
         """Calls ``callback`` with every attempt, decision and change of state from now on, until the client is closed.
 

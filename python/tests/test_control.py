@@ -105,6 +105,7 @@ def test_a_held_target_is_not_called_until_released(lab: Start) -> None:
     for closed in (
         client.status,
         lambda: client.hold("a"),
+        lambda: client.update_catalog(""),
         lambda: client.explain("hi"),
         lambda: client.on_event(print),
     ):
@@ -164,6 +165,29 @@ def test_costs_are_ranges(lab: Start) -> None:
     assert [one.billing for one in caught.value.trail] == ["rejected"] * len(caught.value.trail)
     assert (caught.value.cost_min_usd, caught.value.cost_max_usd) == (0, 0)
     assert (caught.value.last.cost_min_usd, caught.value.last.cost_max_usd) == (0, 0)
+
+
+def test_facts_on_models_are_changed_at_run_time(lab: Start) -> None:
+    started = lab(openai=[])
+    started.config["routes"]["default"]["targets"] = ["openai/gpt-4o-mini"]
+    client, seen = hotspare.Client(started.config), Seen()
+    client.on_event(seen)
+    before = client.chat("hi").cost_usd
+    assert before is not None
+    with pytest.raises(hotspare.ConfigError, match=r"`openai\.gpt-4o-mini\.ouput`.*did you mean `output`"):
+        client.update_catalog("[openai.gpt-4o-mini]\ninput = 0\nouput = 0\n")
+    assert client.chat("hi").cost_usd == before
+    client.update_catalog("[openai.gpt-4o-mini]\ninput = 0\noutput = 0\n")
+    assert client.chat("hi").cost_usd == 0
+    client.update_catalog("")
+    assert client.chat("hi").cost_usd == before, "what was said last stands in place of what was said before"
+    seen.wait_for("request_ended", 4)
+    told = [event for event in seen.events if event.type == "catalog"]
+    assert [(event.layer, event.request) for event in told] == [("app", None)] * 3
+    assert told[0].problem is not None
+    assert "ouput" in told[0].problem
+    assert [event.problem for event in told[1:]] == [None, None]
+    client.close()
 
 
 def test_events_tell_attempts_and_decisions_in_order(lab: Start) -> None:

@@ -84,6 +84,7 @@ for target in status.targets:
         assert_type(target.recent_errors[-1].code, str)
 plan = client.explain(messages, route="fast", max_tokens=5)
 assert_type(plan.targets[0].cost.max, float | None)
+client.update_catalog("[openai.gpt-4o-mini]")
 assert_type(client.hold("openai") + client.release("openai") + client.force_closed("openai"), int)
 
 def seen(event: hotspare.Event) -> None:

@@ -1,5 +1,6 @@
 //! Recorded exchanges, served again byte for byte.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::plan::Body;
-use crate::render::Piece;
+use crate::render::{self, Piece};
 use crate::script::Dialect;
 
 /// One recorded reply.
@@ -45,6 +46,14 @@ struct Response {
     sse: Option<String>,
     ndjson: Option<String>,
     eventstream_b64: Option<String>,
+    eventstream_decoded: Option<Vec<DecodedEvent>>,
+}
+
+/// An event of which the frame was not recorded.
+#[derive(Deserialize)]
+struct DecodedEvent {
+    headers: BTreeMap<String, String>,
+    payload: Value,
 }
 
 impl Recording {
@@ -93,7 +102,9 @@ impl Recording {
                 Some(lines.map(|line| Bytes::from(line.to_owned())).collect())
             }
             (_, _, Some(frames)) => Some(split_frames(STANDARD.decode(frames).ok()?.into())),
-            _ => None,
+            _ => response
+                .eventstream_decoded
+                .map(|events| events.iter().map(framed).collect()),
         };
         let (body, endless) = if let Some(events) = events {
             let pieces = pieces(dialect, events);
@@ -158,6 +169,15 @@ fn split_frames(mut bytes: Bytes) -> Vec<Bytes> {
         frames.push(bytes.split_to(length.clamp(4, bytes.len())));
     }
     frames
+}
+
+fn framed(event: &DecodedEvent) -> Bytes {
+    let headers: Vec<(&str, &str)> = event
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    render::bedrock::frame(&headers, event.payload.to_string().as_bytes())
 }
 
 /// From the event on that says why the reply ended, they count as its end, not as content.

@@ -1,6 +1,6 @@
 """The vendors' own SDKs against the simulator: what they can read is what a vendor would have written.
 
-make sdks
+make interop
 """
 
 from __future__ import annotations

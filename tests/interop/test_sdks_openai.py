@@ -1,6 +1,6 @@
 """The SDKs of OpenAI and of Mistral, whose API is of its family, against the simulator.
 
-make sdks
+make interop
 """
 
 from __future__ import annotations

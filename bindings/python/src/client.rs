@@ -2,8 +2,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use hotspare::Result;
 use hotspare::types::{ChatRequest, EmbedRequest};
+use hotspare::{Error, Result};
 use hotspare_bridge::{SharedClient, Source, Task, generation, guarded, spawn, spawn_then};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -155,6 +155,15 @@ impl Client {
     /// Keeps targets in use whatever they do.
     fn force_closed(&self, py: Python<'_>, name: &str) -> PyResult<usize> {
         self.ask(py, |client| client.force_closed(name))
+    }
+
+    /// Puts facts on models over those that are there.
+    fn update_catalog(&self, py: Python<'_>, text: &str) -> PyResult<()> {
+        self.ask(py, |client| {
+            client
+                .update_catalog(text)
+                .map_err(|bad| Error::config(bad.to_string()))
+        })
     }
 
     /// What takes this client's events to its callbacks: made by `make` the first time, and started with a feed in every

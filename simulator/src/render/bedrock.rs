@@ -172,7 +172,7 @@ fn event(name: &str, mut payload: Value) -> Bytes {
 }
 
 /// Lengths, their checksum, headers of type string, the payload, and the checksum of it all.
-fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
+pub(crate) fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
     const AROUND: usize = 16;
     let mut block = Vec::new();
     for (name, value) in headers {

@@ -2,7 +2,7 @@
 //! mistake they shared would go unseen.
 
 mod anthropic;
-mod bedrock;
+pub(crate) mod bedrock;
 mod cohere;
 mod embed;
 mod gemini;
