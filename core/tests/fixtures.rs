@@ -13,6 +13,8 @@
     reason = "a test fails by panicking and reports by printing, in its helpers too"
 )]
 
+#[path = "fixtures/asked.rs"]
+mod asked;
 #[path = "fixtures/disagreements.rs"]
 mod disagreements;
 #[path = "fixtures/expect.rs"]
@@ -160,7 +162,11 @@ fn replay() {
             assert_eq!(codec.id(), id);
             let mut listed = Vec::new();
             let mut passes = true;
-            for (what, ours, theirs) in check(codec, &quirks(vendor, id), &fixture) {
+            let mut differences = check(codec, &quirks(vendor, id), &fixture);
+            if speaks(&fixture.endpoint) == Some(id) && fixture.endpoint != "api.generate" {
+                differences.extend(asked::compare(codec, &fixture));
+            }
+            for (what, ours, theirs) in differences {
                 match table.allows(&fixture.id, what, &ours) {
                     Some(reason) => listed.push(reason),
                     None => {
