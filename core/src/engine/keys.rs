@@ -238,7 +238,8 @@ impl Pool {
         if let Some(key) = &*lock(&slot.read)
             && let Kept::Cloud(cloud) = &key.kept
         {
-            return cloud.refuse(refused, now);
+            // Its own name is no secret that was sent.
+            return cloud.refuse(refused.filter(|refused| *refused != key.fingerprint), now);
         }
         let Ok(key) = self.read(&slot.source) else {
             return Renewed::No;
