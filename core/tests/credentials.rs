@@ -224,8 +224,7 @@ async fn who_waits_for_a_token_shares_that_none_came() {
     for outcome in [one, two, three] {
         assert!(outcome.unwrap_err().to_string().contains("400"));
     }
-    // Once, and once more, as any key that is refused is read again.
-    assert_eq!(world.asked("tokens.example").len(), 2);
+    assert_eq!(world.asked("tokens.example").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,4 +369,26 @@ async fn requests_to_aws_are_signed_with_what_the_instance_was_given() {
         );
         assert_eq!(request.headers["x-amz-security-token"], "the-session");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_refused_for_good_are_parked() {
+    let world = World::new(|request, before| match request.url.host_str().unwrap() {
+        "tokens.example" => token(&format!("token-{before}"), 3600),
+        "vendor.example" => (401, r#"{"error":{"message":"no","code":401}}"#.to_owned()),
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("parked.json"), false);
+    chat(&client).await.unwrap_err();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    let error = chat(&client).await.unwrap_err();
+    assert_eq!(error.class(), Some(FailureClass::Authentication), "{error}");
+    let sent = world.asked("vendor.example").len();
+    assert!(sent <= 3, "{sent}");
+    chat(&client).await.unwrap_err();
+    assert_eq!(world.asked("vendor.example").len(), sent);
+    // They may have been given more rights meanwhile.
+    tokio::time::advance(Duration::from_secs(61)).await;
+    chat(&client).await.unwrap_err();
+    assert_eq!(world.asked("vendor.example").len(), sent + 1);
 }

@@ -37,6 +37,8 @@ const PAUSE: Duration = Duration::from_secs(10);
 const REMEMBERED: usize = 4;
 /// A token that is refused when it is as new as this is not the trouble.
 const FRESH: Duration = Duration::from_secs(10);
+/// How long credentials that are refused are left alone: they may be given more rights, which nothing here can see.
+const REST: Duration = Duration::from_secs(60);
 /// The metadata services are one hop away.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -133,20 +135,24 @@ impl Cloud {
     }
 
     /// The vendor refused what has this fingerprint: whether asking for another one may help. It is asked for anew.
+    /// Without a fingerprint nothing was sent: none was to be had, or the key is parked since the last was refused.
     pub(super) fn refuse(&self, fingerprint: Option<&str>, now: Moment) -> Renewed {
-        // Who holds the lock is getting another one.
         let Ok(mut state) = self.state.try_lock() else {
-            return Renewed::Before;
+            // Who holds the lock is getting another one, which will not be the one that was refused.
+            return fingerprint.map_or(Renewed::No, |_| Renewed::Before);
         };
-        match &state.held {
-            Some(held) if fingerprint != Some(held.fingerprint.as_str()) => Renewed::Before,
-            None => Renewed::Before,
-            Some(held) if now - held.since < FRESH => Renewed::No,
-            Some(_) => {
-                state.held = None;
-                Renewed::Now
-            }
+        let tried = state.tried;
+        let helps = match (&state.held, fingerprint) {
+            (None, Some(_)) => return Renewed::Before,
+            (Some(held), Some(refused)) if refused != held.fingerprint => return Renewed::Before,
+            (Some(held), Some(_)) => now - held.since >= FRESH,
+            (_, None) => tried.is_none_or(|tried| now - tried >= REST),
+        };
+        if !helps {
+            return Renewed::No;
         }
+        state.held = None;
+        Renewed::Now
     }
 
     /// What a vendor may repeat of it, to be taken out of its words.
