@@ -88,9 +88,9 @@ lint: venv extension ## Every linter, warnings denied
 	$(call say,scenarios that are written by a program)
 	@$(BIN)/python scripts/mixed_scenarios.py --check
 
-gen: ## Rewrite what is generated: tests/schema, docs/fixtures.md from what is replayed, tests/scenarios/mixed-*
-	$(call say,rewriting tests/schema and docs/fixtures.md)
-	@UPDATE_GOLDEN=1 cargo test -q -p hotspare --test golden --test fixtures
+gen: ## Rewrite what is generated: tests/schema, tables of docs, tests/scenarios/mixed-*
+	$(call say,rewriting tests/schema and the tables of docs)
+	@UPDATE_GOLDEN=1 cargo test -q -p hotspare --test golden --test fixtures --test provider_table --test round_trips
 	$(call say,rewriting tests/scenarios/mixed-*)
 	@python3 scripts/mixed_scenarios.py
 

@@ -56,14 +56,14 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
     let mut usable = true;
     for provider in config.providers.values() {
         writeln!(out, "provider {}", told(provider))?;
-        let keys = keys(provider, &mut out)?;
+        let (keys, clouds) = keys(provider, &mut out)?;
         for (name, source) in &provider.headers {
             if let Err(why) = secrets::resolve(source) {
                 writeln!(out, "  no header {name}: {why}")?;
                 usable = false;
             }
         }
-        if keys.is_empty() && !provider.keys.is_empty() {
+        if keys.is_empty() && clouds == 0 && !provider.keys.is_empty() {
             writeln!(out, "  it has no key, so no target of it can answer")?;
             usable = false;
         }
@@ -84,7 +84,7 @@ pub(crate) async fn run(args: Args) -> io::Result<bool> {
 /// What a reader should know of a target, in brackets.
 fn notes(config: &Config, target: &Target) -> String {
     let provider = config.providers.get(&target.provider);
-    let vendor = provider.and_then(|provider| provider.vendor.as_deref());
+    let vendor = provider.map(|provider| provider.vendor.as_deref().unwrap_or(&provider.name));
     let known = vendor.is_some_and(|vendor| config.catalog.facts.model(vendor, &target.model).is_some());
     let cost = (!known).then(|| "not in the catalog: its cost is unknown".to_owned());
     let surface = provider.and_then(|provider| Some((provider, provider.surface(&target.model)?)));
@@ -92,7 +92,8 @@ fn notes(config: &Config, target: &Target) -> String {
         if surface.base_url == provider.base_url {
             format!("by {}", surface.dialect)
         } else {
-            format!("by {} at {}", surface.dialect, surface.base_url)
+            let url = surface.base_url.as_str().trim_end_matches('/');
+            format!("by {} at {url}", surface.dialect)
         }
     });
     let notes: Vec<String> = elsewhere.into_iter().chain(cost).collect();
@@ -105,7 +106,8 @@ fn notes(config: &Config, target: &Target) -> String {
 
 /// What a provider is, in one line.
 fn told(provider: &Provider) -> String {
-    let mut line = format!("{}: {} at {}", provider.name, provider.dialect, provider.base_url);
+    let url = provider.base_url.as_str().trim_end_matches('/');
+    let mut line = format!("{}: {} at {url}", provider.name, provider.dialect);
     if let Some(vendor) = provider.vendor.as_deref().and_then(catalog::provider)
         && vendor.name != provider.name
     {
@@ -121,16 +123,20 @@ const fn plural(count: usize) -> &'static str {
     if count == 1 { "" } else { "s" }
 }
 
-/// The keys that are there; each is told by its fingerprint, each that is not by what is missing.
-fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretString>> {
-    let mut found = Vec::new();
+/// The keys that are there, and how many credentials of a cloud; each key is told by its fingerprint, each that is not
+/// there by what is missing.
+fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<(Vec<SecretString>, usize)> {
+    let (mut found, mut clouds) = (Vec::new(), 0);
     for source in provider.keys.iter().map(|key| &key.source) {
         if let KeySource::Cloud(cloud) = source {
             match secrets::cloud::check(cloud) {
-                Ok(()) => writeln!(
-                    out,
-                    "  {cloud}: asked for a token, or a signature, at the first call"
-                )?,
+                Ok(()) => {
+                    clouds += 1;
+                    writeln!(
+                        out,
+                        "  {cloud}: asked for a token, or a signature, at the first call"
+                    )?;
+                }
                 Err(why) => writeln!(out, "  no key: {why}")?,
             }
             continue;
@@ -148,5 +154,5 @@ fn keys(provider: &Provider, out: &mut impl Write) -> io::Result<Vec<SecretStrin
             Err(why) => writeln!(out, "  no key: {why}")?,
         }
     }
-    Ok(found)
+    Ok((found, clouds))
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hotspare::config::Provider;
+use hotspare::config::{KeySource, Provider};
 use hotspare::secrets;
 use hotspare::transport::HttpTransport;
 use secrecy::SecretString;
@@ -35,12 +35,20 @@ pub(crate) async fn reach(
     } else {
         keys.iter().map(Some).collect()
     };
+    let cloud = provider
+        .keys
+        .iter()
+        .any(|key| matches!(key.source, KeySource::Cloud(_)));
     let mut reached = Vec::with_capacity(each.len());
     for key in each {
         let (fine, words) = match transport.probe(provider, key, LIMIT).await {
             Ok(status) if provider.vendor.is_some() && provider.probe.is_none() => {
                 in_few_words(status.as_u16())
             }
+            Ok(status) if key.is_none() && cloud && matches!(status.as_u16(), 401 | 403) => (
+                true,
+                format!("answers; no credentials were tried ({})", status.as_u16()),
+            ),
             Ok(status) => in_words(status.as_u16(), key.is_some()),
             Err(error) => (false, format!("cannot be reached: {}", error.message)),
         };

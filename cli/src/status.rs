@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use hotspare::config::KeySource;
 use hotspare::transport::HttpTransport;
 use hotspare::types::{KeyStatus, Status, TargetStatus};
 use hotspare::{Client, secrets};
@@ -58,7 +59,11 @@ async fn look(client: &Client) -> hotspare::Result<Vec<Reach>> {
             .filter_map(|source| secrets::resolve(source).ok())
             .collect();
         let mut reached = reach(&transport, provider, &keys).await;
-        if keys.is_empty() && !provider.keys.is_empty() {
+        let cloud = provider.keys.iter().any(|key| match &key.source {
+            KeySource::Cloud(cloud) => secrets::cloud::check(cloud).is_ok(),
+            _ => false,
+        });
+        if keys.is_empty() && !cloud && !provider.keys.is_empty() {
             for reached in &mut reached {
                 reached.fine = false;
             }

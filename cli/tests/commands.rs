@@ -290,6 +290,32 @@ fn check_tells_keys_and_reach() {
 }
 
 #[test]
+fn check_takes_a_clouds_credentials_for_a_key() {
+    let bench = Bench::new("clouds");
+    let port = vendor();
+    let config = bench.config(&format!(
+        "[providers.aws]\ndialect = \"openai_chat\"\nbase_url = \"http://127.0.0.1:{port}/v1\"\nkeys = [\"aws:env\"]\n\
+         [routes.default]\ntargets = [\"aws/m\"]\n"
+    ));
+    let there = [("AWS_ACCESS_KEY_ID", "AKIA1"), ("AWS_SECRET_ACCESS_KEY", CANARY)];
+    let (code, out, _) = run(&["check", &config], &there);
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("  aws:env: asked for")
+            && out.contains("  answers; its credentials were not tried (401)\n"),
+        "{out}"
+    );
+    assert!(!out.contains(CANARY), "{out}");
+    let (code, out, _) = run(&["check", "--offline", &config], &there[..1]);
+    assert_eq!(code, 1, "{out}");
+    assert!(
+        out.contains("  no key: the environment variable AWS_SECRET_ACCESS_KEY is not set\n")
+            && out.contains("  it has no key, so no target of it can answer\n"),
+        "{out}"
+    );
+}
+
+#[test]
 fn check_lists_every_problem() {
     let bench = Bench::new("problems");
     let config = bench.config(&format!(
@@ -329,7 +355,7 @@ fn check_explains_where_providers_are() {
     for expected in [
         "  azure/claude-x (by anthropic_messages at https://acme.services.ai.azure.com/anthropic/v1; not in the catalog: its cost is unknown)\n",
         "provider azure: openai_chat at https://acme.openai.azure.com/openai/v1\n",
-        "provider tokyo: bedrock_converse at https://bedrock-runtime.ap-northeast-1.amazonaws.com/, AWS Bedrock (Converse), region ap-northeast-1\n",
+        "provider tokyo: bedrock_converse at https://bedrock-runtime.ap-northeast-1.amazonaws.com, AWS Bedrock (Converse), region ap-northeast-1\n",
         "  no header x-portkey-config: the environment variable NO_SUCH_CONFIG is not set\n",
     ] {
         assert!(out.contains(expected), "{expected:?} is not in {out}");
@@ -345,6 +371,40 @@ fn check_explains_where_providers_are() {
             ":2: providers.azure.region: Azure OpenAI has no regions there; leave it out",
             ": 2 problems",
         ]
+    );
+}
+
+#[test]
+fn check_knows_credentials_of_clouds_and_facts_of_a_file() {
+    let bench = Bench::new("clouds");
+    std::fs::write(
+        bench.directory.join("facts.toml"),
+        "[mine.m]\ninput = 1\noutput = 2\n",
+    )
+    .unwrap();
+    let text = |key: &str| {
+        format!(
+            "[providers.vertex]\nproject = \"acme\"\nkeys = [\"{key}\"]\n\
+             [providers.mine]\ndialect = \"openai_chat\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
+             [catalog]\nfile = \"facts.toml\"\n\
+             [routes.default]\ntargets = [\"vertex/gemini-2.5-flash\", \"mine/m\", \"mine/other\"]\n"
+        )
+    };
+    let (code, out, _) = run(&["check", "--offline", &bench.config(&text("gcp:metadata"))], &[]);
+    assert_eq!(code, 0, "{out}");
+    assert!(out.contains("  gcp:metadata: asked for a token"), "{out}");
+    assert!(!out.contains("it has no key"), "{out}");
+    assert!(
+        out.contains("  mine/m\n  mine/other (not in the catalog"),
+        "{out}"
+    );
+
+    let missing = bench.config(&text("gcp:service-account:nowhere.json"));
+    let (code, out, _) = run(&["check", "--offline", &missing], &[]);
+    assert_eq!(code, 1, "{out}");
+    assert!(
+        out.contains("  no key: the key file ") && out.contains("it has no key"),
+        "{out}"
     );
 }
 

@@ -21,6 +21,7 @@ mod expect;
 mod expect_more;
 #[path = "fixtures/frames.rs"]
 mod frames;
+#[allow(dead_code, reason = "this test needs a part of it")]
 #[path = "fixtures/load.rs"]
 mod load;
 #[path = "fixtures/report.rs"]

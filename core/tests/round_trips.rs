@@ -7,7 +7,6 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
-    clippy::print_stdout,
     clippy::print_stderr,
     reason = "a test fails by panicking and reports by printing, in its helpers too"
 )]
@@ -16,6 +15,8 @@
 mod generate;
 #[path = "round_trips/normal.rs"]
 mod normal;
+#[path = "round_trips/report.rs"]
+mod report;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,7 @@ use hotspare::dialect::{self, Asked, Call, Encoded, dialect as codec};
 use hotspare::types::{ChatRequest, DialectId, Failure, FailureClass};
 use normal::normal;
 use proptest::prelude::*;
+use report::Report;
 use serde_json::Value;
 
 /// The formats of the recorded endpoints.
@@ -175,9 +177,7 @@ fn unnamed(before: &ChatRequest, after: &ChatRequest, lines: &[String]) -> Vec<S
 #[test]
 fn recorded_requests_go_to_every_format() {
     let Some(recordings) = recordings() else { return };
-    let mut table: BTreeMap<(DialectId, DialectId), [usize; 4]> = BTreeMap::new();
-    let mut reasons: BTreeMap<(DialectId, String), usize> = BTreeMap::new();
-    let mut losses: BTreeMap<(DialectId, String), usize> = BTreeMap::new();
+    let mut report = Report::default();
     let mut problems = Vec::new();
     for Recorded {
         id,
@@ -196,7 +196,6 @@ fn recorded_requests_go_to_every_format() {
             }
         };
         for to in DialectId::ALL {
-            let counts = table.entry((*dialect, to)).or_default();
             let model = model_for(&asked, *dialect, to);
             let encoded = match encode((to, model), &asked.request, true, asked.stream) {
                 Ok(encoded) => encoded,
@@ -204,38 +203,29 @@ fn recorded_requests_go_to_every_format() {
                     if failure.class != FailureClass::Unsupported || to == *dialect {
                         problems.push(format!("{id} to {to}: {}", failure.message));
                     }
-                    *reasons.entry((to, failure.message)).or_default() += 1;
-                    counts[2] += 1;
+                    report.refused(*dialect, to, &failure);
                     continue;
                 }
             };
-            let strict = encode((to, model), &asked.request, false, asked.stream);
-            if let Err(failure) = &strict {
-                counts[3] += 1;
-                let field = failure.code.clone().unwrap_or_default();
-                *losses.entry((to, field)).or_default() += 1;
+            if let Err(failure) = encode((to, model), &asked.request, false, asked.stream) {
+                report.lost(*dialect, to, &failure);
             }
             let again = decode(to, &encoded).request;
-            let whole = normal(&asked.request) == normal(&again);
-            counts[usize::from(!whole)] += 1;
+            let cell = report.cell(*dialect, to);
+            match normal(&asked.request) == normal(&again) {
+                true => cell.whole += 1,
+                false => cell.named += 1,
+            }
             for one in unnamed(&asked.request, &again, &encoded.adapted) {
                 problems.push(format!("{id} to {to}: {one}\n      lines  {:?}", encoded.adapted));
             }
         }
     }
-    println!("from each format to each: kept whole / with named changes (of them with a loss) / refused:");
-    for ((from, to), [whole, named, refused, lost]) in &table {
-        println!("  {from:>18} → {to:<18} {whole:>4} / {named:>3} ({lost:>3}) / {refused:>3}");
-    }
-    println!("the first loss of each:");
-    for ((to, field), count) in &losses {
-        println!("  {count:>3} × {to}: {field}");
-    }
-    println!("refused even where a loss is taken:");
-    for ((to, reason), count) in &reasons {
-        println!("  {count:>3} × {to}: {reason}");
-    }
     assert!(problems.is_empty(), "{}", problems.join("\n"));
+    report.compare(Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../docs/round-trips.md"
+    )));
 }
 
 /// A recorded request, read and written to its own format, has every value that it had.
@@ -253,7 +243,12 @@ fn recorded_requests_come_back_whole() {
         let Ok(asked) = codec(*dialect).decode_request(path, body.to_string().as_bytes()) else {
             continue;
         };
-        let Ok(encoded) = encode((*dialect, asked.model.as_deref().unwrap_or(MODEL)), &asked.request, false, asked.stream) else {
+        let Ok(encoded) = encode(
+            (*dialect, asked.model.as_deref().unwrap_or(MODEL)),
+            &asked.request,
+            false,
+            asked.stream,
+        ) else {
             problems.push(format!("{id}: refused"));
             continue;
         };

@@ -1,7 +1,7 @@
 //! What the fuzz targets share: bytes in pieces, and what a stream of them comes to.
 
 use hotspare::catalog::Quirks;
-use hotspare::dialect::{StreamDecoder, dialect, embedder, length};
+use hotspare::dialect::{Call, StreamDecoder, dialect, embedder, encode, length};
 use hotspare::types::{Accumulator, Delta, DialectId, Failure};
 
 /// Reads an input as a way to cut and the bytes to be cut. The first byte is the number of piece lengths that follow
@@ -115,5 +115,49 @@ pub fn check_embeddings(data: &[u8]) {
                     .all(|vector| vector.len() == length && vector.iter().all(|number| number.is_finite()))
             );
         }
+    }
+}
+
+/// Checks that no dialect's reader of requests panics, that a request it refuses is told why, and that what is read can be
+/// written to any format, which is then read again. The first byte chooses both formats, and whether a loss is taken.
+pub fn check_request(data: &[u8]) {
+    let Some((&choice, body)) = data.split_first() else {
+        return;
+    };
+    let (count, choice) = (DialectId::ALL.len(), usize::from(choice));
+    let from = dialect(DialectId::ALL[choice % count]);
+    let to = dialect(DialectId::ALL[choice / count % count]);
+    let path = match from.id() {
+        DialectId::Gemini => "/v1beta/models/m:generateContent",
+        DialectId::BedrockConverse => "/model/m/converse",
+        _ => "/v1/chat",
+    };
+    let asked = match from.decode_request(path, body) {
+        Ok(asked) => asked,
+        Err(failure) => {
+            assert!(!failure.message.is_empty(), "a failure that says nothing");
+            return;
+        }
+    };
+    let encoded = encode(
+        to,
+        &Call {
+            request: &asked.request,
+            provider: "p",
+            model: "m",
+            facts: None,
+            quirks: &Quirks::default(),
+            lossy: choice / (count * count) % 2 == 1,
+            stream: asked.stream,
+        },
+    );
+    match encoded {
+        Ok(encoded) => {
+            let path = encoded.path.split('?').next().unwrap_or_default();
+            if let Err(failure) = to.decode_request(path, &encoded.body) {
+                panic!("what was written cannot be read: {}", failure.message);
+            }
+        }
+        Err(failure) => assert!(!failure.message.is_empty(), "a failure that says nothing"),
     }
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::types::Usage;
+use crate::types::{DialectId, Usage};
 
 #[test]
 fn embedded_data_is_sound() {
@@ -64,6 +64,28 @@ fn embedded_data_is_sound() {
         }
     }
     assert!(count > 2000, "{count}");
+}
+
+/// A model that the catalog knows to need the Responses API is asked by it.
+#[test]
+fn models_that_need_responses_get_them() {
+    let mut count = 0;
+    for vendor in embedded::vendors() {
+        let Some(provider) = provider(vendor.name()) else {
+            continue;
+        };
+        for model in vendor.unpack().unwrap() {
+            if model.responses.is_none() {
+                continue;
+            }
+            let serves = |surface: &&Surface| surface.models.iter().any(|pattern| fits(pattern, &model.id));
+            let surface = provider.surfaces.iter().find(serves);
+            let dialect = surface.map(|surface| surface.dialect);
+            assert_eq!(dialect, Some(DialectId::OpenaiResponses), "{}", model.id);
+            count += 1;
+        }
+    }
+    assert!(count > 20, "{count}");
 }
 
 /// The models that most calls go to are known whole.
@@ -378,6 +400,25 @@ fn every_problem_of_a_layer_is_told_with_its_place() {
         let bad = Catalog::default().with(Layer::Url, text).unwrap_err();
         assert!(bad.misfits[0].message.starts_with(expected), "{bad}");
     }
+}
+
+#[test]
+fn a_text_that_is_no_catalog_is_told_without_what_is_in_it() {
+    let bad = Catalog::default()
+        .with(Layer::File, "a = 1\nTOKEN=sk-canary-4f1d\n")
+        .unwrap_err();
+    let told = bad.to_string();
+    assert!(told.contains("(line 2)") && !told.contains("canary"), "{told}");
+    let many: String = (0..1000).map(|number| format!("m{number} = 1\n")).collect();
+    let bad = Catalog::default().with(Layer::Url, &many).unwrap_err();
+    assert_eq!(bad.misfits.len(), 1000);
+    let told = bad.to_string();
+    assert_eq!(told.lines().count(), 22, "{told}");
+    assert!(told.ends_with("and 980 more"), "{told}");
+    let bad = Catalog::default()
+        .with(Layer::Url, "\"\\u001b[2J\" = 1")
+        .unwrap_err();
+    assert!(!bad.to_string().contains('\u{1b}'), "{bad}");
 }
 
 /// What it costs to carry and to unpack; the numbers of `docs/catalog.md`.

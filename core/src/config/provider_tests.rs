@@ -207,5 +207,10 @@ fn headers_and_what_a_user_knows_better() {
     assert!(!format!("{portkey:?}").contains("canary"));
     assert_eq!(portkey.quirks.max_tokens, "max_new_tokens");
     assert_eq!(portkey.quirks.refuses, ["seed"]);
+    let openai = provider("openai", "refuses = [\"seed\"]");
+    let responses = openai.surface("gpt-6-sol").unwrap();
+    for quirks in [&openai.quirks, &responses.quirks] {
+        assert_eq!(quirks.refuses, ["top_k", "seed"]);
+    }
     assert_eq!(portkey.auth, Some(Auth::Header("x-portkey-api-key".to_owned())));
 }

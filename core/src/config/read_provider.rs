@@ -297,9 +297,12 @@ impl Overrides {
         if let Some(field) = self.max_tokens {
             provider.quirks.max_tokens = field;
         }
-        for field in self.refuses {
-            if !provider.quirks.refuses.contains(&field) {
-                provider.quirks.refuses.push(field);
+        let surfaces = provider.surfaces.iter_mut().map(|surface| &mut surface.quirks);
+        for quirks in surfaces.chain([&mut provider.quirks]) {
+            for field in &self.refuses {
+                if !quirks.refuses.contains(field) {
+                    quirks.refuses.push(field.clone());
+                }
             }
         }
     }

@@ -97,8 +97,8 @@ pub(crate) fn own<'a>(
     let mut tools = Vec::with_capacity(request.tools.len());
     for (i, mut tool) in std::mem::take(&mut request.tools).into_iter().enumerate() {
         match &mut tool {
-            Tool::Other(map) if origin(map) == dialect => {
-                map.shift_remove(MARK);
+            Tool::Other(map) if origin(map) == dialect || is_shared(map, dialect) => {
+                *map = openai_form(map, dialect);
             }
             Tool::Other(map) => {
                 let (field, why) = what_is_foreign(i, map);
@@ -111,8 +111,8 @@ pub(crate) fn own<'a>(
     }
     request.tools = tools;
     match &mut request.tool_choice {
-        Some(ToolChoice::Other(map)) if origin(map) == dialect => {
-            map.shift_remove(MARK);
+        Some(ToolChoice::Other(map)) if origin(map) == dialect || is_shared(map, dialect) => {
+            *map = openai_form(map, dialect);
         }
         Some(ToolChoice::Other(_)) => {
             fit.lose("tool_choice", unknown)?;
@@ -135,6 +135,39 @@ pub(crate) fn own<'a>(
         _ => {}
     }
     Ok(Cow::Owned(request))
+}
+
+/// Whether it is a custom tool, or the choice of one, of one of OpenAI's formats, and `dialect` is the other: both have them.
+fn is_shared(map: &JsonMap, dialect: DialectId) -> bool {
+    const BOTH: [DialectId; 2] = [DialectId::OpenaiChat, DialectId::OpenaiResponses];
+    BOTH.contains(&dialect)
+        && BOTH.contains(&origin(map))
+        && map.get("type").and_then(Value::as_str) == Some("custom")
+}
+
+/// The tool or choice without its mark. What is flat in OpenAI's newer format is nested in the older.
+fn openai_form(map: &JsonMap, dialect: DialectId) -> JsonMap {
+    let from = origin(map);
+    let mut map = map.clone();
+    map.shift_remove(MARK);
+    if dialect != DialectId::OpenaiChat || from == dialect {
+        return map;
+    }
+    let mut inner: JsonMap = map.into_iter().filter(|(field, _)| field != "type").collect();
+    if let Some(format) = inner.get_mut("format").and_then(Value::as_object_mut)
+        && format.get("type").and_then(Value::as_str) == Some("grammar")
+    {
+        let grammar: JsonMap = std::mem::take(format)
+            .into_iter()
+            .filter(|(field, _)| field != "type")
+            .collect();
+        format.insert("type".to_owned(), Value::from("grammar"));
+        format.insert("grammar".to_owned(), Value::Object(grammar));
+    }
+    let mut out = JsonMap::new();
+    out.insert("type".to_owned(), Value::from("custom"));
+    out.insert("custom".to_owned(), Value::Object(inner));
+    out
 }
 
 /// Options for another format stay with it, and are named; what holds a part of the request is a loss.
@@ -468,6 +501,46 @@ mod tests {
                 assert_eq!(encode(id, request.clone()), Err(refused.to_owned()), "{id}");
             }
         }
+    }
+
+    #[test]
+    fn openai_has_custom_tools_in_both_its_formats() {
+        let grammar = json!({"syntax": "lark", "definition": "start: x"});
+        let nested = json!({"type": "custom", "custom": {"name": "c", "format": {"type": "grammar", "grammar": grammar}}});
+        let flat = json!({"type": "custom", "name": "c", "format":
+            {"type": "grammar", "syntax": "lark", "definition": "start: x"}});
+        let choice = json!({"type": "custom", "name": "c"});
+        let (chat, responses) = (DialectId::OpenaiChat, DialectId::OpenaiResponses);
+        let body = json!({"model": "m", "input": "hi", "tools": [flat], "tool_choice": choice});
+        let asked = dialect(responses)
+            .decode_request("/responses", body.to_string().as_bytes())
+            .unwrap();
+        let write = |id: DialectId, request: &ChatRequest| {
+            let call = Call {
+                request,
+                provider: "p",
+                model: "m",
+                facts: None,
+                quirks: &Quirks::default(),
+                lossy: false,
+                stream: false,
+            };
+            let encoded = crate::dialect::encode(dialect(id), &call).unwrap();
+            serde_json::from_slice::<Value>(&encoded.body).unwrap()
+        };
+        let sent = write(chat, &asked.request);
+        assert_eq!(sent["tools"], json!([nested]));
+        assert_eq!(
+            sent["tool_choice"],
+            json!({"type": "custom", "custom": {"name": "c"}})
+        );
+        let again = dialect(chat)
+            .decode_request("/chat/completions", sent.to_string().as_bytes())
+            .unwrap();
+        let sent = write(responses, &again.request);
+        assert_eq!((&sent["tools"], &sent["tool_choice"]), (&json!([flat]), &choice));
+        let elsewhere = encode(DialectId::Gemini, serde_json::to_value(&asked.request).unwrap());
+        assert_eq!(elsewhere, Err("tools[0].type".to_owned()));
     }
 
     #[test]

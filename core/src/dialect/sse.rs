@@ -5,10 +5,9 @@
 
 use crate::types::Failure;
 
-/// Longest line taken, in bytes.
-pub(crate) const MAX_LINE: usize = 1 << 20;
-/// Longest event taken, in bytes of data.
-pub(crate) const MAX_EVENT: usize = 4 << 20;
+/// Longest line, and longest data of an event, in bytes. The last event of the Responses API repeats the whole reply, with
+/// the images in it, and the tools and instructions of the request.
+pub(crate) const MAX_EVENT: usize = 16 << 20;
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +50,7 @@ impl SseParser {
     /// Takes the next bytes and appends the events they complete to `out`.
     ///
     /// # Errors
-    /// `malformed` when a line or an event is longer than the bounds (1 MiB, 4 MiB), or a line is not UTF-8.
+    /// `malformed` when a line or an event is longer than 16 MiB, or a line is not UTF-8.
     pub fn push(&mut self, mut bytes: &[u8], out: &mut Vec<SseEvent>) -> Result<(), Failure> {
         while let Some((&first, rest)) = bytes.split_first() {
             if self.after_cr {
@@ -95,8 +94,8 @@ impl SseParser {
     }
 
     fn check(&self, more: usize) -> Result<(), Failure> {
-        if self.line.len().saturating_add(more) > MAX_LINE {
-            return Err(Failure::malformed("a stream line is longer than 1 MiB"));
+        if self.line.len().saturating_add(more) > MAX_EVENT {
+            return Err(Failure::malformed("a stream line is longer than 16 MiB"));
         }
         Ok(())
     }
@@ -124,7 +123,7 @@ impl SseParser {
         match field {
             "data" => {
                 if self.data.len().saturating_add(value.len()) > MAX_EVENT {
-                    return Err(Failure::malformed("a stream event is longer than 4 MiB"));
+                    return Err(Failure::malformed("a stream event is longer than 16 MiB"));
                 }
                 if self.has_data {
                     self.data.push('\n');
@@ -195,9 +194,17 @@ mod tests {
     #[test]
     fn bounds_a_line() {
         let mut parser = SseParser::default();
-        let chunk = vec![b'a'; 1 << 16];
-        let result = (0..20).try_for_each(|_| parser.push(&chunk, &mut Vec::new()));
-        assert!(result.unwrap_err().message.contains("1 MiB"));
+        let chunk = vec![b'a'; 1 << 20];
+        let mut pushed = (0..20).map(|_| parser.push(&chunk, &mut Vec::new()));
+        assert_eq!(pushed.position(|result| result.is_err()), Some(16));
+    }
+
+    #[test]
+    fn bounds_an_event_of_many_lines() {
+        let mut parser = SseParser::default();
+        let line = [b"data: ".as_slice(), &vec![b'a'; 1 << 20], b"\n"].concat();
+        let mut pushed = (0..20).map(|_| parser.push(&line, &mut Vec::new()));
+        assert_eq!(pushed.position(|result| result.is_err()), Some(15));
     }
 
     proptest! {

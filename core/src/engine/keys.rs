@@ -59,18 +59,23 @@ const TELLING: usize = 8;
 
 /// Takes a secret out of what a vendor said.
 fn scrub(secret: &SecretString, failure: &mut Failure) {
-    let secret = secret.expose_secret();
     let texts = [
         Some(&mut failure.message),
         failure.code.as_mut(),
         failure.request_id.as_mut(),
     ];
     for text in texts.into_iter().flatten() {
-        if text.contains(secret) {
-            *text = text.replace(secret, "[key]");
-        }
-        cut_off(secret, text);
+        take_out(secret, text);
     }
+}
+
+/// Takes a secret out of a text.
+pub(super) fn take_out(secret: &SecretString, text: &mut String) {
+    let secret = secret.expose_secret();
+    if !secret.is_empty() && text.contains(secret) {
+        *text = text.replace(secret, "[key]");
+    }
+    cut_off(secret, text);
 }
 
 /// Takes away the beginning of a key at the end of a text that was cut there.

@@ -1,7 +1,7 @@
 //! Requests of what every format can say.
 
 use bytes::Bytes;
-use hotspare::types::{ChatRequest, DialectId};
+use hotspare::types::{ChatRequest, Content, DialectId, Message, PartBody, Tool, ToolChoice};
 use proptest::prelude::*;
 use proptest::sample::subsequence;
 use serde_json::{Value, json};
@@ -15,24 +15,48 @@ pub(crate) fn known(_: DialectId, line: &str) -> bool {
 /// The request without the settings that a format has no word for.
 pub(crate) fn shared(id: DialectId, request: &ChatRequest) -> ChatRequest {
     let mut request = request.clone();
-    let called = request.messages.iter().any(|message| !message.tool_calls.is_empty());
+    let called = request
+        .messages
+        .iter()
+        .any(|message| !message.tool_calls.is_empty());
     match id {
         DialectId::OpenaiResponses => request.stop = None,
         DialectId::CohereChat => {
             request.top_p = request.top_p.filter(|top_p| *top_p < 1.0);
+            if let Some(ToolChoice::Function(name)) = &request.tool_choice {
+                let is_it =
+                    |tool: &Tool| matches!(tool, Tool::Function { function, .. } if function.name == *name);
+                request.tools.retain(is_it);
+            }
             if !request.tools.is_empty() {
                 request.response_format = None;
             }
         }
-        DialectId::OllamaChat => request.tool_choice = None,
+        DialectId::OllamaChat => {
+            request.tool_choice = None;
+            request.messages.iter_mut().for_each(one_text_first);
+        }
         // The vendor wants tools beside earlier calls.
         DialectId::BedrockConverse if request.tools.is_empty() && called => {
-            let tool = json!([{"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}]);
+            let tool =
+                json!([{"type": "function", "function": {"name": "find", "parameters": {"type": "object"}}}]);
             request.tools = serde_json::from_value(tool).unwrap();
         }
         _ => {}
     }
     request
+}
+
+/// Leaves one text of a message, before its images.
+fn one_text_first(message: &mut Message) {
+    if let Content::Parts(parts) = &mut message.content {
+        parts.sort_by_key(|part| !matches!(part.body, PartBody::Text { .. }));
+        let mut texts = 0;
+        parts.retain(|part| {
+            texts += usize::from(matches!(part.body, PartBody::Text { .. }));
+            !matches!(part.body, PartBody::Text { .. }) || texts == 1
+        });
+    }
 }
 
 fn text() -> impl Strategy<Value = String> {

@@ -134,17 +134,38 @@ pub(crate) fn match_names(before: &mut BTreeMap<String, Value>, after: &mut BTre
         after.remove(&format!("provider_options.openai_responses.{name}"));
     }
     // The object that the level stands in at OpenAI's newer format, and at some vendors of the older.
-    let level = before.get("extra.reasoning").and_then(|told| told.get("effort"));
-    if let Some(level) = level.cloned()
-        && !before.contains_key("reasoning_effort")
-        && before["extra.reasoning"].as_object().map(Map::len) == Some(1)
-        && after.get("reasoning_effort") == Some(&level)
-    {
-        before.remove("extra.reasoning");
-        after.remove("reasoning_effort");
+    if let Some(Value::Object(told)) = before.get("extra.reasoning").map(said) {
+        let mut found = match after.get("provider_options.openai_responses.reasoning") {
+            Some(Value::Object(rest)) => rest.clone(),
+            _ => Map::new(),
+        };
+        let level = after
+            .get("reasoning_effort")
+            .filter(|_| !before.contains_key("reasoning_effort"));
+        found.extend(level.map(|level| ("effort".to_owned(), level.clone())));
+        if found == told {
+            before.remove("extra.reasoning");
+            after.remove("provider_options.openai_responses.reasoning");
+            after.remove("reasoning_effort");
+        }
+    }
+    for side in [&mut *before, &mut *after] {
+        if side
+            .get("extra.reasoning")
+            .is_some_and(|told| said(told).is_null())
+        {
+            side.remove("extra.reasoning");
+        }
+    }
+    // Asked for so that reasoning can go back: it changes nothing of the answer.
+    let include = "provider_options.openai_responses.include";
+    if !before.contains_key(include) && after.get(include) == Some(&json!(["reasoning.encrypted_content"])) {
+        after.remove(include);
     }
     // A reader keeps beside the effort that there was no level, which the line on the effort says.
-    if after.contains_key("reasoning_effort") && after.get("provider_options.ollama_chat.think") == Some(&json!(true)) {
+    if after.contains_key("reasoning_effort")
+        && after.get("provider_options.ollama_chat.think") == Some(&json!(true))
+    {
         after.remove("provider_options.ollama_chat.think");
     }
 }
@@ -158,7 +179,8 @@ pub(crate) fn names(line: &str, field: &str) -> bool {
         "signature" => line.contains("extra_content") || line.contains("signature"),
         "cache_control" => line.contains("cache_control") || at.contains(".content"),
         "file.filename" | "image_url.detail" => {
-            let part_is_gone = at.contains(".content[") && line.contains(": left out");
+            let part_is_gone = at.contains(".content[")
+                && (line.contains(": left out") || line.ends_with("the document is sent as text"));
             at.starts_with(field) || at.ends_with(field) || part_is_gone
         }
         // One tool alone is left where a vendor cannot be told which to call.
@@ -184,10 +206,22 @@ fn said(value: &Value) -> Value {
     Value::Object(kept)
 }
 
-/// Without the mark that says whose it is.
+/// Without the mark that says whose it is. OpenAI writes custom tools flat in one of its formats, nested in the other.
 fn bare(map: &Map<String, Value>) -> Value {
     let mut map = map.clone();
     map.remove("dialect");
+    if map.get("type").is_some_and(|kind| kind == "custom")
+        && let Some(Value::Object(inner)) = map.get("custom").cloned()
+    {
+        map.remove("custom");
+        map.extend(inner);
+    }
+    if let Some(Value::Object(format)) = map.get_mut("format")
+        && let Some(Value::Object(grammar)) = format.get("grammar").cloned()
+    {
+        format.remove("grammar");
+        format.extend(grammar);
+    }
     Value::Object(map)
 }
 
@@ -317,11 +351,18 @@ fn leaves(name: &str, value: &Value, visit: &mut dyn FnMut(String)) {
                 _ => name.chars().filter(|c| *c != '_').collect(),
             };
             // Converse has schemas as text, however it is spaced.
-            let object = leaf.as_str().and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+            let object = leaf
+                .as_str()
+                .and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
             let shown = match (object, leaf.as_f64()) {
                 (Some(object), _) => sorted(&Value::Object(object)),
                 (_, Some(number)) => number.to_string(),
                 _ => leaf.to_string(),
+            };
+            // Google takes both alphabets of base64.
+            let shown = match name.as_str() {
+                "data" => shown.replace('-', "+").replace('_', "/"),
+                _ => shown,
             };
             visit(format!("{name}={shown}").to_lowercase());
         }

@@ -13,7 +13,7 @@ use crate::dialect::fit::Fit;
 use crate::dialect::foreign::{lose_settings, note_hints};
 use crate::dialect::options::apply_provider_options;
 use crate::dialect::schema;
-use crate::dialect::vendor::{lay_fixed, path};
+use crate::dialect::vendor::{lay_fixed, path, taken};
 use crate::dialect::{Call, Encoded};
 use crate::types::{
     ChatRequest, DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat, Stop, Tool, ToolChoice,
@@ -41,6 +41,11 @@ const LEVELS: [ReasoningEffort; 5] = [
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     let mut fit = Fit::new(call.lossy);
+    let taken = taken(call, &mut fit)?;
+    let call = &Call {
+        request: &taken,
+        ..*call
+    };
     lose_settings(call.request, API, &mut fit)?;
     note_hints(call.request, &mut fit);
     let mut request = Cow::Borrowed(call.request);

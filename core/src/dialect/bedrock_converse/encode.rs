@@ -1,9 +1,6 @@
 //! Request → body: the settings. The conversation is [`super::messages`]'s, tools are [`super::tools`]'s.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::family::{Effort, Family, family};
@@ -13,18 +10,11 @@ use crate::catalog::Reasoning;
 use crate::config::did_you_mean;
 use crate::dialect::fit::Fit;
 use crate::dialect::options::apply_provider_options;
+use crate::dialect::vendor::{filled, lay_fixed, path, taken};
 use crate::dialect::{Call, Encoded};
 use crate::types::{
     ChatRequest, DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat, Stop, ToolChoice,
 };
-
-/// What a model's id is escaped by in the path: `:` and the `/` of ARNs too, as in AWS's own clients, whose signatures
-/// depend on it.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// Anthropic's lower bound of `thinking.budget_tokens`.
 const MIN_BUDGET: u32 = 1024;
@@ -62,38 +52,19 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
         body.insert("serviceTier".to_owned(), json!({"type": tier}));
     }
 
+    lay_fixed(call, &mut body);
     apply_provider_options(call, DialectId::BedrockConverse, &mut body);
-    let model = utf8_percent_encode(call.model, RESERVED);
-    let verb = if call.stream {
-        "converse-stream"
+    let usual = if call.stream {
+        "/model/{model}/converse-stream"
     } else {
-        "converse"
+        "/model/{model}/converse"
     };
     Ok(Encoded {
-        path: format!("/model/{model}/{verb}"),
+        path: path(call, &filled(usual, call.model)),
         headers: Vec::new(),
         body: Bytes::from(Value::Object(body).to_string()),
         adapted: fit.adapted,
     })
-}
-
-/// The request without what the provider refuses.
-fn taken<'a>(call: &Call<'a>, fit: &mut Fit) -> Result<Cow<'a, ChatRequest>, Failure> {
-    let refused = &call.quirks.refuses;
-    if refused.is_empty() {
-        return Ok(Cow::Borrowed(call.request));
-    }
-    let mut request = serde_json::to_value(call.request).unwrap_or_default();
-    if let Some(fields) = request.as_object_mut() {
-        for field in refused {
-            if fields.shift_remove(field).is_some() {
-                fit.lose(field, "the provider refuses it")?;
-            }
-        }
-    }
-    serde_json::from_value(request)
-        .map(Cow::Owned)
-        .map_err(|error| Failure::unsupported("request", &error.to_string()))
 }
 
 /// What Converse has no equal for, whatever the model.

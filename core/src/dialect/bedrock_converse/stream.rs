@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::classify::in_band;
 use super::decode::{finish_reason, is_servers, reasoning_block, routed_model, str_of, text, usage};
 use crate::catalog::Quirks;
+use crate::dialect::common::next_call;
 use crate::dialect::{EventDecoder, SseEvent};
 use crate::types::{Delta, Failure};
 
@@ -64,7 +65,7 @@ impl EventDecoder for Events {
             // Of what follows the end only the counts matter.
             "metadata" => self.metadata(&data, out),
             _ if self.stopped => {}
-            "contentBlockStart" => self.open(index, &data, out),
+            "contentBlockStart" => self.open(index, &data, out)?,
             "contentBlockDelta" => self.piece(index, &data, out),
             "contentBlockStop" => {
                 if let Some(block) = self.blocks.remove(&index) {
@@ -94,18 +95,17 @@ impl Events {
         }
     }
 
-    fn open(&mut self, index: u64, data: &Value, out: &mut Vec<Delta>) {
-        let Some(call) = data.pointer("/start/toolUse") else {
-            // Results of the vendor's own tools, and images.
-            self.blocks.insert(index, Block::Servers);
-            return;
-        };
-        if is_servers(call) {
-            self.blocks.insert(index, Block::Servers);
-            return;
+    fn open(&mut self, index: u64, data: &Value, out: &mut Vec<Delta>) -> Result<(), Failure> {
+        // A block that was not ended, under the same number.
+        if let Some(block) = self.blocks.remove(&index) {
+            close(block, out);
         }
-        let number = self.calls;
-        self.calls = number.saturating_add(1);
+        let Some(call) = data.pointer("/start/toolUse").filter(|call| !is_servers(call)) else {
+            // The vendor's own tools and their results, and images.
+            self.blocks.insert(index, Block::Servers);
+            return Ok(());
+        };
+        let number = next_call(&mut self.calls)?;
         out.push(Delta::ToolCall {
             index: number,
             id: text(call, "toolUseId"),
@@ -114,6 +114,7 @@ impl Events {
             signature: None,
         });
         self.blocks.insert(index, Block::Tool { index: number });
+        Ok(())
     }
 
     fn piece(&mut self, index: u64, data: &Value, out: &mut Vec<Delta>) {

@@ -34,9 +34,10 @@ pub(super) fn tool_config(request: &ChatRequest, fit: &mut Fit) -> Result<Option
         }
     }
     if forbidden && !tools.is_empty() {
-        fit.note(
-            "tool_choice: left out; the vendor has no word for none, and wants the tools of earlier calls",
-        );
+        fit.lose(
+            "tool_choice",
+            "the vendor has no word for none, and wants the tools of earlier calls",
+        )?;
     }
     let choice = choice(request, fit)?;
     if tools.is_empty() {

@@ -8,6 +8,7 @@ use crate::catalog::Reasoning;
 use crate::dialect::fit::Fit;
 use crate::dialect::foreign::{fit_setting, fit_tool, has_cache_marks, lose_settings};
 use crate::dialect::options::apply_provider_options;
+use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::{Call, Encoded};
 use crate::types::{
     ChatRequest, DialectId, Failure, FunctionTool, JsonMap, ReasoningEffort, ResponseFormat, ToolChoice,
@@ -73,11 +74,12 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     if request.user.is_some() {
         fit.note("user: left out; the Cohere Chat API has no place for it");
     }
+    lay_fixed(call, &mut body);
     apply_provider_options(call, DialectId::CohereChat, &mut body);
     // Ours to say, whatever the options hold: it decides how the reply is read.
     body.insert("stream".to_owned(), json!(call.stream));
     Ok(Encoded {
-        path: "/chat".to_owned(),
+        path: path(call, "/chat"),
         headers: Vec::new(),
         body: Bytes::from(Value::Object(body).to_string()),
         adapted: fit.adapted,

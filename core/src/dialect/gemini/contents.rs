@@ -218,7 +218,9 @@ fn part_of(part: Value, at: &str) -> Result<Part, Failure> {
 
 fn inline(mut data: Fields) -> Result<Option<PartBody>, Failure> {
     let media_type: String = data.read("mimeType")?.unwrap_or_default();
+    // Google takes base64 of either alphabet, others the first only.
     let content: String = data.read("data")?.unwrap_or_default();
+    let content = content.replace('-', "+").replace('_', "/");
     if !data.is_empty() || media_type.is_empty() || media_type.contains([';', ',']) {
         return Ok(None);
     }

@@ -1,7 +1,6 @@
 //! Request → path and body: the settings. The conversation is [`super::messages`]'s.
 
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use super::messages::{API, conversation};
@@ -11,17 +10,11 @@ use crate::dialect::fit::Fit;
 use crate::dialect::foreign::{lose_settings, note_hints};
 use crate::dialect::options::apply_provider_options;
 use crate::dialect::schema::read_by_gemini;
+use crate::dialect::vendor::{filled, lay_fixed, path, taken};
 use crate::dialect::{Call, Encoded};
 use crate::types::{
     ChatRequest, DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat, Stop, Tool, ToolChoice,
 };
-
-/// All but RFC 3986's unreserved characters.
-const PATH_PART: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 
 /// The vendor's limit.
 const MAX_STOPS: usize = 5;
@@ -36,8 +29,13 @@ const LEVELS: [ReasoningEffort; 5] = [
 ];
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
-    let request = call.request;
     let mut fit = Fit::new(call.lossy);
+    let taken = taken(call, &mut fit)?;
+    let call = &Call {
+        request: &taken,
+        ..*call
+    };
+    let request = call.request;
     lose_settings(request, API, &mut fit)?;
     note_hints(request, &mut fit);
     let (system, contents) = conversation(call, &mut fit)?;
@@ -66,16 +64,16 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     if request.user.is_some() {
         fit.note("user: left out; the Gemini API has no place for it");
     }
+    lay_fixed(call, &mut body);
     apply_provider_options(call, DialectId::Gemini, &mut body);
 
-    let model = utf8_percent_encode(call.model, PATH_PART);
-    let method = if call.stream {
-        "streamGenerateContent?alt=sse"
+    let usual = if call.stream {
+        "/models/{model}:streamGenerateContent?alt=sse"
     } else {
-        "generateContent"
+        "/models/{model}:generateContent"
     };
     Ok(Encoded {
-        path: format!("/models/{model}:{method}"),
+        path: path(call, &filled(usual, call.model)),
         headers: Vec::new(),
         body: Bytes::from(Value::Object(body).to_string()),
         adapted: fit.adapted,

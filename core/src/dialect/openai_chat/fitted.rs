@@ -52,7 +52,7 @@ impl<'a> Fitted<'a> {
             fit.note(format!("{field}: left out: the vendor does not heed it"));
             fitted.left.push(field);
         }
-        fitted.sampling(fit);
+        fitted.sampling(fit)?;
         fitted.format(fit)?;
         fitted.effort(fit)?;
         fitted.stream_options(fit)?;
@@ -64,21 +64,36 @@ impl<'a> Fitted<'a> {
         self.left.contains(&field)
     }
 
-    /// Models that reason take no sampling parameters unless told not to reason.
-    fn sampling(&mut self, fit: &mut Fit) {
+    /// Models that reason take no sampling parameters unless told not to reason: OpenAI's and Azure's guides to reasoning
+    /// models name these.
+    fn sampling(&mut self, fit: &mut Fit) -> Result<(), Failure> {
+        const WHY: &str = "the model takes no sampling parameters";
         let request = self.call.request;
         let takes = self.call.facts.is_none_or(|facts| facts.sampling != Some(false));
         if takes || request.reasoning_effort == Some(ReasoningEffort::None) {
-            return;
+            return Ok(());
         }
-        for field in ["temperature", "top_p", "top_k"] {
+        for field in [
+            "temperature",
+            "top_p",
+            "top_k",
+            "frequency_penalty",
+            "presence_penalty",
+        ] {
             if given(request, field) && !self.leaves_out(field) {
-                fit.note(format!(
-                    "{field}: left out: the model takes no sampling parameters"
-                ));
+                fit.note(format!("{field}: left out: {WHY}"));
                 self.left.push(field);
             }
         }
+        for field in ["logprobs", "top_logprobs", "logit_bias"] {
+            if given(request, field) && !self.leaves_out(field) {
+                if !goes_without_saying(request, field) {
+                    fit.lose(field, WHY)?;
+                }
+                self.left.push(field);
+            }
+        }
+        Ok(())
     }
 
     fn format(&mut self, fit: &mut Fit) -> Result<(), Failure> {

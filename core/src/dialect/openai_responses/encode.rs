@@ -8,6 +8,7 @@ use super::tools::{flat, tool_choice, tools};
 use crate::catalog::Reasoning;
 use crate::dialect::fit::Fit;
 use crate::dialect::options::apply_provider_options;
+use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::{Call, Encoded};
 use crate::types::{DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat};
 
@@ -83,11 +84,12 @@ pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     }
     take_out(call, &mut body, &mut fit)?;
 
+    lay_fixed(call, &mut body);
     apply_provider_options(call, DialectId::OpenaiResponses, &mut body);
     // Ours to say, whatever the options hold: it decides how the reply is read.
     body.insert("stream".to_owned(), json!(call.stream));
     Ok(Encoded {
-        path: "/responses".to_owned(),
+        path: path(call, "/responses"),
         headers: Vec::new(),
         body: Bytes::from(Value::Object(body).to_string()),
         adapted: fit.adapted,

@@ -24,14 +24,14 @@ const LONGEST_ID: usize = 64;
 /// What message fields hold for people to read, or for a vendor of another format.
 const LEFT_OUT: [&str; 3] = ["reasoning_content", "reasoning", "reasoning_details"];
 
-/// The `instructions`, which are the first message where that is plain text of the system's or the developer's; and the
-/// `input`.
+/// The `instructions`, which are the first message where that is plain text of the system's or the developer's and the
+/// provider takes them; and the `input`.
 pub(super) fn conversation(call: &Call<'_>, fit: &mut Fit) -> Result<(Option<String>, Vec<Value>), Failure> {
     let messages = &call.request.messages;
-    let instructions = messages.first().and_then(|message| match &message.content {
-        Content::Text(text) if is_instruction(message.role) && !text.is_empty() && messages.len() > 1 => {
-            Some(text.clone())
-        }
+    let takes = !call.quirks.refuses.iter().any(|field| field == "instructions");
+    let first = messages.first().filter(|_| takes && messages.len() > 1);
+    let instructions = first.and_then(|message| match &message.content {
+        Content::Text(text) if is_instruction(message.role) && !text.is_empty() => Some(text.clone()),
         _ => None,
     });
     let mut custom = Custom::of(call);

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::classify::in_band;
 use super::decode::{block, error_of, finish_reason, str_of, texts, usage};
 use crate::catalog::Quirks;
+use crate::dialect::common::next_call;
 use crate::dialect::evidence::Codes;
 use crate::dialect::{EventDecoder, SseEvent};
 use crate::types::{Delta, Failure, FailureClass};
@@ -87,8 +88,8 @@ impl Events {
             "response.created" | "response.in_progress" | "response.queued" => {
                 self.name(data.get("response").unwrap_or(&Value::Null), out);
             }
-            "response.output_item.added" => self.open(at, item, out),
-            "response.output_item.done" => self.close(at, item, out),
+            "response.output_item.added" => self.open(at, item, out)?,
+            "response.output_item.done" => self.close(at, item, out)?,
             "response.output_text.delta" => {
                 give(&mut self.item(at).text, delta, Delta::Text, out);
             }
@@ -129,7 +130,7 @@ impl Events {
         if self.items.is_empty() {
             let output = reply.get("output").and_then(Value::as_array);
             for (at, item) in (0..).zip(output.into_iter().flatten()) {
-                self.close(at, item, out);
+                self.close(at, item, out)?;
             }
         }
         // Counts first, so that an error leaves them known.
@@ -168,14 +169,13 @@ impl Events {
     }
 
     /// Begins an item: only a call has something to give already.
-    fn open(&mut self, at: u64, item: &Value, out: &mut Vec<Delta>) {
-        let next = self.calls;
+    fn open(&mut self, at: u64, item: &Value, out: &mut Vec<Delta>) -> Result<(), Failure> {
         let open = self.items.entry(at).or_default();
         if !is_call(item) || open.call.is_some() {
-            return;
+            return Ok(());
         }
+        let next = next_call(&mut self.calls)?;
         open.call = Some(next);
-        self.calls = next.saturating_add(1);
         let id = [str_of(item, "call_id"), str_of(item, "id")]
             .into_iter()
             .find(|id| !id.is_empty())
@@ -192,14 +192,15 @@ impl Events {
             arguments,
             signature: None,
         });
+        Ok(())
     }
 
     /// Ends an item, giving what its pieces left out.
-    fn close(&mut self, at: u64, item: &Value, out: &mut Vec<Delta>) {
-        self.open(at, item, out);
+    fn close(&mut self, at: u64, item: &Value, out: &mut Vec<Delta>) -> Result<(), Failure> {
+        self.open(at, item, out)?;
         let open = self.items.entry(at).or_default();
         if std::mem::replace(&mut open.closed, true) {
-            return;
+            return Ok(());
         }
         match str_of(item, "type") {
             "message" => {
@@ -228,6 +229,7 @@ impl Events {
                 }
             }
         }
+        Ok(())
     }
 
     /// A piece of a summary, whose parts are paragraphs.

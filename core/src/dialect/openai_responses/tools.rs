@@ -9,14 +9,27 @@ use crate::types::{DialectId, FunctionTool, JsonMap, Tool, ToolChoice};
 /// The fields of a function tool that every dialect knows.
 const FUNCTION: [&str; 5] = ["type", "name", "description", "parameters", "strict"];
 
+/// What Chat Completions has in an object that is called like its type.
+const NESTED: [&str; 4] = ["function", "custom", "allowed_tools", "json_schema"];
+
 /// `{"type": "custom", "custom": {…}}` → `{"type": "custom", …}`; what is flat already stays as it is.
 pub(super) fn flat(map: &JsonMap) -> JsonMap {
     let mut out = map.clone();
     let kind = map.get("type").and_then(Value::as_str).unwrap_or_default();
+    if !NESTED.contains(&kind) {
+        return out;
+    }
     if let Some(Value::Object(inner)) = out.shift_remove(kind) {
         out.extend(inner);
     } else {
         out.clone_from(map);
+    }
+    // The grammar of a custom tool's input is nested there too.
+    if let Some(format) = out.get_mut("format").and_then(Value::as_object_mut)
+        && let Some(Value::Object(grammar)) = format.get("grammar").cloned()
+    {
+        format.shift_remove("grammar");
+        format.extend(grammar);
     }
     out
 }

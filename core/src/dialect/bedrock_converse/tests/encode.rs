@@ -302,15 +302,16 @@ fn encodes_tools() {
         {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "g", "arguments": "{}"}}]},
         {"role": "tool", "tool_call_id": "1", "content": "x"},
     ]);
-    let (body, adapted) = encode(
+    let (refused, body, adapted) = lose(
         json!({"messages": history, "tools": tools, "tool_choice": "none"}),
         CLAUDE,
         None,
     );
+    assert_eq!(refused, "tool_choice");
     assert_eq!(body["toolConfig"], json!({"tools": expected}));
     assert_eq!(
         adapted,
-        ["tool_choice: left out; the vendor has no word for none, and wants the tools of earlier calls"]
+        ["tool_choice: left out: the vendor has no word for none, and wants the tools of earlier calls"]
     );
     let (body, adapted) = encode(json!({"messages": history}), CLAUDE, None);
     assert_eq!(

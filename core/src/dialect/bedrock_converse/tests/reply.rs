@@ -234,6 +234,28 @@ fn blocks_without_an_end_and_pieces_after_the_end() {
 }
 
 #[test]
+fn a_number_given_twice_loses_no_block() {
+    let bytes = [
+        piece(0, json!({"reasoningContent": {"text": "hm", "signature": "s"}})),
+        start(0, json!({"toolUse": {"toolUseId": "1", "name": "f"}})),
+        piece(0, json!({"toolUse": {"input": "{}"}})),
+        stop("tool_use"),
+    ]
+    .concat();
+    let (deltas, ended) = stream(&[&bytes]);
+    assert_eq!(ended, Ok(()));
+    let done = fold(&deltas);
+    assert_eq!((done.reasoning_blocks.len(), done.tool_calls.len()), (1, 1));
+}
+
+#[test]
+fn calls_are_bounded() {
+    let call = start(0, json!({"toolUse": {"toolUseId": "1", "name": "f"}}));
+    let (_, ended) = stream(&[&call.repeat(1025)]);
+    assert_eq!(ended.unwrap_err().class, FailureClass::Malformed);
+}
+
+#[test]
 fn what_is_no_answer_is_malformed() {
     for body in [
         json!([]),

@@ -255,6 +255,14 @@ fn models_that_reason_take_no_sampling() {
         json!({"temperature": 0.5, "top_p": 0.5, "reasoning_effort": "none"})
     );
 
+    let penalties =
+        json!({"messages": "hi", "frequency_penalty": 0.5, "presence_penalty": 0.5, "logprobs": false});
+    let taken = encoded("openai", &quirks("openai"), &ask, penalties).unwrap();
+    assert_eq!((settings(&taken), taken.adapted.len()), (json!({}), 2));
+    let biased = json!({"messages": "hi", "logit_bias": {"1": 5}});
+    let refused = encoded("openai", &quirks("openai"), &ask, biased).unwrap_err();
+    assert_eq!(refused.code.as_deref(), Some("logit_bias"));
+
     let plain = facts(None, Some(true), Reasoning::None);
     let ask = Ask {
         facts: Some(&plain),

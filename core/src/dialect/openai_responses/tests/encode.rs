@@ -346,3 +346,16 @@ fn a_conversation_that_says_nothing_is_refused() {
     let refused = encode(silent, None, &Quirks::default(), true).unwrap_err();
     assert_eq!(refused.code.as_deref(), Some("messages"));
 }
+
+#[test]
+fn instructions_stay_in_the_input_where_the_provider_refuses_the_field() {
+    let request =
+        json!({"messages": [{"role": "system", "content": "be brief"}, {"role": "user", "content": "hi"}]});
+    let quirks = Quirks {
+        refuses: vec!["instructions".to_owned()],
+        ..Quirks::default()
+    };
+    let (body, adapted) = encode(request.clone(), None, &quirks, false).unwrap();
+    assert_eq!(body["input"], request["messages"]);
+    assert_eq!((body.get("instructions"), adapted), (None, Vec::new()));
+}

@@ -296,3 +296,17 @@ fn what_is_no_reply_is_malformed() {
     let (_, ended) = stream(&[json!({"type": "response.completed"})]);
     assert_eq!(ended.unwrap_err().class, FailureClass::Malformed);
 }
+
+#[test]
+fn calls_are_bounded() {
+    let calls: Vec<Value> = (0..1025)
+        .map(|at| {
+            json!({"type": "response.output_item.added", "output_index": at,
+                "item": {"type": "function_call", "call_id": "c", "name": "f"}})
+        })
+        .collect();
+    assert!(stream(&calls).1.unwrap_err().message.contains("1024"));
+    let output: Vec<&Value> = calls.iter().map(|call| &call["item"]).collect();
+    let failure = decode(&reply("completed", json!(output))).unwrap_err();
+    assert!(failure.message.contains("1024"));
+}
