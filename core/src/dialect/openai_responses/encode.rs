@@ -8,8 +8,8 @@ use super::tools::{flat, tool_choice, tools};
 use crate::catalog::Reasoning;
 use crate::dialect::fit::Fit;
 use crate::dialect::options::apply_provider_options;
-use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::strict::loosen;
+use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::{Call, Encoded};
 use crate::types::{DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat};
 
