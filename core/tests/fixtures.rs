@@ -22,6 +22,7 @@ mod expect_more;
 #[path = "fixtures/frames.rs"]
 mod frames;
 #[path = "fixtures/load.rs"]
+#[expect(dead_code, reason = "the simulator's replay needs the requests")]
 mod load;
 #[path = "fixtures/report.rs"]
 mod report;
