@@ -290,6 +290,32 @@ fn check_tells_keys_and_reach() {
 }
 
 #[test]
+fn check_takes_a_clouds_credentials_for_a_key() {
+    let bench = Bench::new("clouds");
+    let port = vendor();
+    let config = bench.config(&format!(
+        "[providers.aws]\ndialect = \"openai_chat\"\nbase_url = \"http://127.0.0.1:{port}/v1\"\nkeys = [\"aws:env\"]\n\
+         [routes.default]\ntargets = [\"aws/m\"]\n"
+    ));
+    let there = [("AWS_ACCESS_KEY_ID", "AKIA1"), ("AWS_SECRET_ACCESS_KEY", CANARY)];
+    let (code, out, _) = run(&["check", &config], &there);
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("  aws:env: asked for")
+            && out.contains("  answers; its credentials were not tried (401)\n"),
+        "{out}"
+    );
+    assert!(!out.contains(CANARY), "{out}");
+    let (code, out, _) = run(&["check", "--offline", &config], &there[..1]);
+    assert_eq!(code, 1, "{out}");
+    assert!(
+        out.contains("  no key: the environment variable AWS_SECRET_ACCESS_KEY is not set\n")
+            && out.contains("  it has no key, so no target of it can answer\n"),
+        "{out}"
+    );
+}
+
+#[test]
 fn check_lists_every_problem() {
     let bench = Bench::new("problems");
     let config = bench.config(&format!(

@@ -109,6 +109,9 @@ fn the_counts_are_those_of_the_recordings() {
             "chat.completions" => DialectId::OpenaiChat,
             "messages" => DialectId::AnthropicMessages,
             "generateContent" => DialectId::Gemini,
+            "responses" => DialectId::OpenaiResponses,
+            "converse" => DialectId::BedrockConverse,
+            "v2.chat" => DialectId::CohereChat,
             _ => continue,
         };
         let body = fixture["response"]["body"].to_string();

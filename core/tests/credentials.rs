@@ -20,6 +20,9 @@ const KEY: &str = include_str!("../src/secrets/testing/service-account-key.pem")
 const ANSWER: &str =
     r#"{"choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
 
+/// A status that stands for no answer at all.
+const SILENT: u16 = 0;
+
 /// What is answered, by the place that is asked.
 type Answers = dyn Fn(&HttpRequest, usize) -> (u16, String) + Send + Sync;
 
@@ -57,6 +60,9 @@ impl Transport for Net {
             let before = world.asked(&host).len();
             let (status, body) = (world.answers)(&request, before);
             world.seen.lock().unwrap().push(request);
+            if status == SILENT {
+                std::future::pending::<()>().await;
+            }
             let mut body = Some(Ok(Bytes::from(body)));
             Ok(HttpResponse {
                 status: StatusCode::from_u16(status).unwrap(),
@@ -164,6 +170,107 @@ async fn a_token_is_got_once_and_renewed_before_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_token_that_is_good_is_used_while_no_other_comes() {
+    let world = World::new(|request, before| match request.url.host_str().unwrap() {
+        "tokens.example" if before > 0 => (SILENT, String::new()),
+        "tokens.example" => token("token-0", 3600),
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("silent.json"), false);
+    chat(&client).await.unwrap();
+    tokio::time::advance(Duration::from_secs(3400)).await;
+    let before = tokio::time::Instant::now();
+    let (one, two) = tokio::join!(chat(&client), chat(&client));
+    assert!(one.is_ok() && two.is_ok());
+    chat(&client).await.unwrap();
+    assert!(
+        before.elapsed() < Duration::from_secs(3),
+        "{:?}",
+        before.elapsed()
+    );
+    assert_eq!(
+        world.asked("tokens.example").len(),
+        2,
+        "it is not asked by every call"
+    );
+    tokio::time::advance(Duration::from_secs(60)).await;
+    chat(&client).await.unwrap();
+    assert_eq!(world.asked("tokens.example").len(), 3);
+    let sent = world.asked("vendor.example");
+    assert!(sent.iter().all(|request| bearer(request) == "Bearer token-0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_that_ends_soon_is_not_asked_for_by_every_call() {
+    let world = World::new(|request, before| match request.url.host_str().unwrap() {
+        "tokens.example" => token(&format!("token-{before}"), 60),
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("soon.json"), false);
+    for _ in 0..5 {
+        chat(&client).await.unwrap();
+    }
+    assert_eq!(world.asked("tokens.example").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_token_shares_that_none_came() {
+    let world = World::new(|request, _| match request.url.host_str().unwrap() {
+        "tokens.example" => (400, "{}".to_owned()),
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("shared.json"), false);
+    let (one, two, three) = tokio::join!(chat(&client), chat(&client), chat(&client));
+    for outcome in [one, two, three] {
+        assert!(outcome.unwrap_err().to_string().contains("400"));
+    }
+    assert_eq!(world.asked("tokens.example").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_sent_for_a_token_is_taken_out_of_the_answer() {
+    let world = World::new(|request, _| match request.url.host_str().unwrap() {
+        "tokens.example" => {
+            let body = std::str::from_utf8(&request.body).unwrap();
+            let assertion = body.split_once("assertion=").unwrap().1;
+            (400, json!({"error_description": assertion}).to_string())
+        }
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("echo.json"), false);
+    let error = chat(&client).await.unwrap_err();
+    let shown = format!("{error} {:?}", error.trail());
+    assert!(shown.contains("[key]"), "{shown}");
+    assert!(!shown.contains("eyJ"), "{shown}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_is_taken_out_of_the_answer_while_another_one_is_got() {
+    let world = World::new(|request, before| match request.url.host_str().unwrap() {
+        "tokens.example" if before > 0 => (SILENT, String::new()),
+        "tokens.example" => token("token-number-0", 3600),
+        _ if before == 1 => (400, r#"{"error":{"message":"bad: token-number-0"}}"#.to_owned()),
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("while.json"), false);
+    chat(&client).await.unwrap();
+    tokio::time::advance(Duration::from_millis(3_299_860)).await;
+    let renewing = async {
+        tokio::time::sleep(Duration::from_millis(45)).await;
+        chat(&client).await
+    };
+    let (refused, renewed) = tokio::join!(chat(&client), renewing);
+    let error = refused.unwrap_err();
+    assert_eq!(world.asked("tokens.example").len(), 2);
+    let shown = format!("{error} {:?}", error.trail());
+    assert!(
+        shown.contains("bad: [key]") && !shown.contains("token-number-0"),
+        "{shown}"
+    );
+    renewed.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_token_that_is_refused_is_got_anew_once() {
     let world = World::new(|request, before| match request.url.host_str().unwrap() {
         "tokens.example" => token(&format!("token-{before}"), 3600),
@@ -262,4 +369,26 @@ async fn requests_to_aws_are_signed_with_what_the_instance_was_given() {
         );
         assert_eq!(request.headers["x-amz-security-token"], "the-session");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_that_are_refused_for_good_are_parked() {
+    let world = World::new(|request, before| match request.url.host_str().unwrap() {
+        "tokens.example" => token(&format!("token-{before}"), 3600),
+        "vendor.example" => (401, r#"{"error":{"message":"no","code":401}}"#.to_owned()),
+        _ => (200, ANSWER.to_owned()),
+    });
+    let client = client(&world, &source("parked.json"), false);
+    chat(&client).await.unwrap_err();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    let error = chat(&client).await.unwrap_err();
+    assert_eq!(error.class(), Some(FailureClass::Authentication), "{error}");
+    let sent = world.asked("vendor.example").len();
+    assert!(sent <= 3, "{sent}");
+    chat(&client).await.unwrap_err();
+    assert_eq!(world.asked("vendor.example").len(), sent);
+    // They may have been given more rights meanwhile.
+    tokio::time::advance(Duration::from_secs(61)).await;
+    chat(&client).await.unwrap_err();
+    assert_eq!(world.asked("vendor.example").len(), sent + 1);
 }

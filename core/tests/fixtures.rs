@@ -13,6 +13,8 @@
     reason = "a test fails by panicking and reports by printing, in its helpers too"
 )]
 
+#[path = "fixtures/asked.rs"]
+mod asked;
 #[path = "fixtures/disagreements.rs"]
 mod disagreements;
 #[path = "fixtures/expect.rs"]
@@ -21,6 +23,7 @@ mod expect;
 mod expect_more;
 #[path = "fixtures/frames.rs"]
 mod frames;
+#[allow(dead_code, reason = "this test needs a part of it")]
 #[path = "fixtures/load.rs"]
 #[expect(dead_code, reason = "the simulator's replay needs the requests")]
 mod load;
@@ -160,7 +163,11 @@ fn replay() {
             assert_eq!(codec.id(), id);
             let mut listed = Vec::new();
             let mut passes = true;
-            for (what, ours, theirs) in check(codec, &quirks(vendor, id), &fixture) {
+            let mut differences = check(codec, &quirks(vendor, id), &fixture);
+            if speaks(&fixture.endpoint) == Some(id) && fixture.endpoint != "api.generate" {
+                differences.extend(asked::compare(codec, &fixture));
+            }
+            for (what, ours, theirs) in differences {
                 match table.allows(&fixture.id, what, &ours) {
                     Some(reason) => listed.push(reason),
                     None => {

@@ -253,7 +253,10 @@ fn recorded_requests_come_back_whole() {
             continue;
         };
         let after: Value = serde_json::from_slice(&encoded.body).unwrap();
-        let missing = normal::missing(*dialect, body, &after);
+        let mut missing = normal::missing(*dialect, body, &after);
+        // OpenAI refuses a strict mode with such a schema, and others may take it: a line says that it is not asked for.
+        let loosened = |line: &String| line.contains(".strict: sent as false");
+        missing.retain(|leaf| leaf != "strict=true" || !encoded.adapted.iter().any(loosened));
         if !missing.is_empty() {
             problems.push(format!("{id}: {missing:?}\n      lines {:?}", encoded.adapted));
         }

@@ -290,7 +290,12 @@ def rich_request() -> dict[str, Any]:
                     {"id": "call/1" + "x" * 90, "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
                 ],
             },
-            {"role": "tool", "tool_call_id": "call/1" + "x" * 90, "is_error": True, "content": "no"},
+            {
+                "role": "tool",
+                "tool_call_id": "call/1" + "x" * 90,
+                "bedrock_converse": {"is_error": True},
+                "content": "no",
+            },
             {"role": "user", "content": "Again."},
         ],
         "max_tokens": 100,

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{Model, Source};
 use crate::error::Error;
+use crate::types::Failure;
 
 /// Who says it. A later one has the last word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,13 +58,20 @@ impl fmt::Display for Misfit {
     }
 }
 
+/// How many misfits are told in one text; all are in [`BadCatalog::misfits`].
+const MOST_TOLD: usize = 20;
+
 impl fmt::Display for BadCatalog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the catalog is not right")?;
-        for misfit in &self.misfits {
-            write!(f, "\n  {misfit}")?;
+        // It may come from a URL: the text stays short, and fit for a log.
+        for misfit in self.misfits.iter().take(MOST_TOLD) {
+            write!(f, "\n  {}", Failure::clean(&misfit.to_string()))?;
         }
-        Ok(())
+        match self.misfits.len().saturating_sub(MOST_TOLD) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
     }
 }
 
@@ -94,8 +102,7 @@ pub(super) fn parse(text: &str) -> Result<Overlay, BadCatalog> {
     let root = if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| whole(format!("not JSON: {error}")))?
     } else {
-        let table: toml::Table = toml::from_str(text)
-            .map_err(|error| whole(format!("not TOML: {}", error.to_string().trim_end())))?;
+        let table: toml::Table = toml::from_str(text).map_err(|error| whole(not_toml(text, &error)))?;
         from_toml(toml::Value::Table(table))
     };
     let Value::Object(providers) = root else {
@@ -128,6 +135,15 @@ pub(super) fn parse(text: &str) -> Result<Overlay, BadCatalog> {
     } else {
         Err(BadCatalog { misfits })
     }
+}
+
+/// Where it is no TOML and why, without the line itself: the file may be another one than was meant, with secrets in it.
+fn not_toml(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line = before.map_or_else(String::new, |before| {
+        format!(" (line {})", before.matches('\n').count().saturating_add(1))
+    });
+    format!("not TOML: {}{line}", error.message())
 }
 
 fn from_toml(value: toml::Value) -> Value {

@@ -402,6 +402,25 @@ fn every_problem_of_a_layer_is_told_with_its_place() {
     }
 }
 
+#[test]
+fn a_text_that_is_no_catalog_is_told_without_what_is_in_it() {
+    let bad = Catalog::default()
+        .with(Layer::File, "a = 1\nTOKEN=sk-canary-4f1d\n")
+        .unwrap_err();
+    let told = bad.to_string();
+    assert!(told.contains("(line 2)") && !told.contains("canary"), "{told}");
+    let many: String = (0..1000).map(|number| format!("m{number} = 1\n")).collect();
+    let bad = Catalog::default().with(Layer::Url, &many).unwrap_err();
+    assert_eq!(bad.misfits.len(), 1000);
+    let told = bad.to_string();
+    assert_eq!(told.lines().count(), 22, "{told}");
+    assert!(told.ends_with("and 980 more"), "{told}");
+    let bad = Catalog::default()
+        .with(Layer::Url, "\"\\u001b[2J\" = 1")
+        .unwrap_err();
+    assert!(!bad.to_string().contains('\u{1b}'), "{bad}");
+}
+
 /// What it costs to carry and to unpack; the numbers of `docs/catalog.md`.
 #[test]
 fn the_data_is_small() {

@@ -231,7 +231,7 @@ fn cloud_key(scheme: &str, rest: &str, base: &Path) -> Result<KeySource, Wrong> 
                 .filter(|form| form.starts_with(scheme));
             let forms: Vec<&str> = forms.collect();
             return Err((
-                format!("unknown credentials \"{scheme}:{kind}\""),
+                format!("unknown credentials of \"{scheme}:\""),
                 Some(format!("known: {}", forms.join(", "))),
             ));
         }

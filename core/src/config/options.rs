@@ -110,8 +110,8 @@ impl Default for Standby {
     }
 }
 
-/// Facts on models besides those of this build.
-#[derive(Debug, Clone)]
+/// Facts on models besides those of this build. `Debug` shows the host of the URL only: the rest may hold a secret.
+#[derive(Clone)]
 pub struct CatalogSource {
     /// The facts of this build with those of `catalog.file` over them.
     pub facts: Arc<Catalog>,
@@ -119,6 +119,15 @@ pub struct CatalogSource {
     pub url: Option<Url>,
     /// How often they are fetched. Default 24 h: prices change by the month.
     pub refresh: Duration,
+}
+
+impl std::fmt::Debug for CatalogSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CatalogSource")
+            .field("host", &self.url.as_ref().and_then(Url::host_str))
+            .field("refresh", &self.refresh)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for CatalogSource {

@@ -80,9 +80,9 @@ const BAD: &[(&str, &[&str])] = &[
     (
         "[routes.a]\ntargets = [\"openai/x\"]\n[providers.openai]\nkeys = [\"gcp:service-account\", \"aws:profile:\", \"azure:entra:x\", \"gpc:default\"]",
         &[
-            "line 4: providers.openai.keys[0]: unknown credentials \"gcp:service-account\"; known: gcp:service-account:PATH, gcp:metadata, gcp:default",
-            "line 4: providers.openai.keys[1]: unknown credentials \"aws:profile\"; known: aws:env, aws:profile:NAME, aws:role, aws:default",
-            "line 4: providers.openai.keys[2]: unknown credentials \"azure:entra\"; known: azure:entra, azure:managed-identity",
+            "line 4: providers.openai.keys[0]: unknown credentials of \"gcp:\"; known: gcp:service-account:PATH, gcp:metadata, gcp:default",
+            "line 4: providers.openai.keys[1]: unknown credentials of \"aws:\"; known: aws:env, aws:profile:NAME, aws:role, aws:default",
+            "line 4: providers.openai.keys[2]: unknown credentials of \"azure:\"; known: azure:entra, azure:managed-identity",
             "line 4: providers.openai.keys[3]: unknown key scheme; did you mean \"gcp\"?",
         ],
     ),
@@ -628,6 +628,8 @@ fn a_catalog_file_is_read_with_the_config() {
     let read = config("file = \"good.toml\"\nurl = \"https://a.example/m?x=1\"\nrefresh = \"1h\"").unwrap();
     let model = read.catalog.facts.model("openai", "gpt-4o").unwrap();
     assert_eq!((model.input, model.output), (Some(1.5), Some(10.0)));
+    let shown = format!("{:?}", read.catalog);
+    assert!(shown.contains("a.example") && !shown.contains("x=1"), "{shown}");
     assert_eq!(read.catalog.url.unwrap().as_str(), "https://a.example/m?x=1");
     assert_eq!(read.catalog.refresh, Duration::from_secs(3600));
 

@@ -27,6 +27,7 @@ pub(crate) mod retry_after;
 mod schema;
 mod sse;
 mod stream;
+mod strict;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod vendor;

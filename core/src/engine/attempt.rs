@@ -72,7 +72,6 @@ async fn exchange(
     let continued = resume.and_then(|resume| resume.request_for(facts.as_deref(), request));
     ticket.notes.continues = continued.is_some();
     let asked = continued.as_ref().unwrap_or(request);
-    let facts = world.facts_of(target);
     let encoded = target.encode(facts.as_deref(), asked, how.streams())?;
     let body = wire::open(world, target, start, encoded, how.streams(), ticket).await?;
     if how.streams() {

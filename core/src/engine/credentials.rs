@@ -1,5 +1,6 @@
 //! Credentials of clouds: tokens got in time, kept until shortly before they end, and requests signed.
 
+use std::sync::Mutex as Plain;
 use std::time::{Duration, SystemTime};
 
 use bytes::{Bytes, BytesMut};
@@ -9,12 +10,13 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::keys::Renewed;
+use super::keys::{Renewed, take_out};
+use super::lock;
 use super::world::World;
 use crate::catalog::Auth;
 use crate::config::CloudKey;
 use crate::secrets::aws::{self, Variables};
-use crate::secrets::token::{NoToken, Token, TokenRequest, read_token};
+use crate::secrets::token::{NoToken, Token, TokenRequest, checked, read_token};
 use crate::secrets::{self, AwsCredentials, SigningRequest, azure, cloud, gcp};
 use crate::transport::HttpRequest;
 use crate::types::{Failure, FailureClass, Moment, Phase};
@@ -26,8 +28,17 @@ const EARLY: Duration = Duration::from_secs(300);
 const MOST: usize = 1 << 20;
 /// Longest wait for a token. They come from the machine itself or from a login service that is quick.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long is waited for a new token while the old one is good: less than any call has time for.
+const ASIDE: Duration = Duration::from_secs(2);
+/// While the old one is good, a new one is asked for so often at most: whoever gives tokens may be ill, or hand out the
+/// old one until shortly before it ends, as metadata servers do.
+const PAUSE: Duration = Duration::from_secs(10);
+/// Secrets remembered, to be taken out of a vendor's words: those of the last two grants.
+const REMEMBERED: usize = 4;
 /// A token that is refused when it is as new as this is not the trouble.
 const FRESH: Duration = Duration::from_secs(10);
+/// How long credentials that are refused are left alone: they may be given more rights, which nothing here can see.
+const REST: Duration = Duration::from_secs(60);
 /// The metadata services are one hop away.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -63,7 +74,19 @@ impl Scope {
 /// One credential of a cloud, and what it last gave.
 pub(super) struct Cloud {
     source: CloudKey,
-    held: Mutex<Option<Held>>,
+    state: Mutex<State>,
+    /// What has been given of late. Apart from the rest, which is locked while another one is got.
+    shown: Plain<Vec<SecretString>>,
+}
+
+/// Locked while another grant is got.
+#[derive(Default)]
+struct State {
+    held: Option<Held>,
+    /// When one was last asked for.
+    tried: Option<Moment>,
+    /// What the last one that was asked for failed with, and when it did.
+    failed: Option<(Moment, NoToken)>,
 }
 
 struct Held {
@@ -86,42 +109,12 @@ impl Grant {
             Self::Aws(credentials) => &credentials.secret_access_key,
         }
     }
-}
 
-impl Cloud {
-    pub(super) fn new(source: CloudKey) -> Self {
-        Self {
-            source,
-            held: Mutex::new(None),
-        }
-    }
-
-    /// The vendor refused what has this fingerprint: whether asking for another one may help. It is asked for anew.
-    pub(super) fn refuse(&self, fingerprint: Option<&str>, now: Moment) -> Renewed {
-        // Who holds the lock is getting another one.
-        let Ok(mut held) = self.held.try_lock() else {
-            return Renewed::Before;
-        };
-        match &*held {
-            Some(held) if fingerprint != Some(held.fingerprint.as_str()) => Renewed::Before,
-            None => Renewed::Before,
-            Some(held) if now - held.since < FRESH => Renewed::No,
-            Some(_) => {
-                *held = None;
-                Renewed::Now
-            }
-        }
-    }
-
-    /// What a vendor may repeat of it, to be taken out of its words.
-    pub(super) fn shown(&self) -> Vec<SecretString> {
-        let Ok(held) = self.held.try_lock() else {
-            return Vec::new();
-        };
-        match held.as_ref().map(|held| &held.grant) {
-            None => Vec::new(),
-            Some(Grant::Token(token)) => vec![token.clone()],
-            Some(Grant::Aws(credentials)) => {
+    /// What a vendor may repeat of it.
+    fn secrets(&self) -> Vec<SecretString> {
+        match self {
+            Self::Token(token) => vec![token.clone()],
+            Self::Aws(credentials) => {
                 let token = credentials.session_token.clone();
                 token
                     .into_iter()
@@ -129,6 +122,42 @@ impl Cloud {
                     .collect()
             }
         }
+    }
+}
+
+impl Cloud {
+    pub(super) fn new(source: CloudKey) -> Self {
+        Self {
+            source,
+            state: Mutex::default(),
+            shown: Plain::default(),
+        }
+    }
+
+    /// The vendor refused what has this fingerprint: whether asking for another one may help. It is asked for anew.
+    /// Without a fingerprint nothing was sent: none was to be had, or the key is parked since the last was refused.
+    pub(super) fn refuse(&self, fingerprint: Option<&str>, now: Moment) -> Renewed {
+        let Ok(mut state) = self.state.try_lock() else {
+            // Who holds the lock is getting another one, which will not be the one that was refused.
+            return fingerprint.map_or(Renewed::No, |_| Renewed::Before);
+        };
+        let tried = state.tried;
+        let helps = match (&state.held, fingerprint) {
+            (None, Some(_)) => return Renewed::Before,
+            (Some(held), Some(refused)) if refused != held.fingerprint => return Renewed::Before,
+            (Some(held), Some(_)) => now - held.since >= FRESH,
+            (_, None) => tried.is_none_or(|tried| now - tried >= REST),
+        };
+        if !helps {
+            return Renewed::No;
+        }
+        state.held = None;
+        Renewed::Now
+    }
+
+    /// What a vendor may repeat of it, to be taken out of its words.
+    pub(super) fn shown(&self) -> Vec<SecretString> {
+        lock(&self.shown).clone()
     }
 
     /// Makes the request one that the vendor takes; gives the fingerprint of what it is made with.
@@ -196,35 +225,63 @@ impl Cloud {
         Ok(())
     }
 
-    /// What is held, or a new one. Whoever comes while one is got waits for it: they are not all asked for at once.
+    /// What is held, or a new one. Whoever comes while one is got waits for it, and shares what comes of it: they are not
+    /// all asked for.
     async fn grant(&self, world: &World) -> Result<(Grant, String), NoToken> {
-        let mut held = self.held.lock().await;
+        let came = world.clock.now();
+        let mut state = self.state.lock().await;
         let now = world.clock.now();
-        if let Some(held) = held.as_ref().filter(|held| now + EARLY < held.until) {
-            return Ok((held.grant.clone(), held.fingerprint.clone()));
+        let old = state
+            .held
+            .as_ref()
+            .filter(|held| now < held.until)
+            .map(|held| (held.until, held.grant.clone(), held.fingerprint.clone()));
+        if let Some((until, grant, fingerprint)) = &old {
+            let lately = state.tried.is_some_and(|tried| now - tried < PAUSE);
+            if now + EARLY < *until || lately {
+                return Ok((grant.clone(), fingerprint.clone()));
+            }
         }
+        if let Some((_, problem)) = state.failed.as_ref().filter(|(at, _)| came < *at) {
+            return Err(problem.clone());
+        }
+        // Noted beforehand: who asks may go away while it waits.
+        state.tried = Some(now);
+        let patience = if old.is_some() { ASIDE } else { PATIENCE };
         let got = tokio::select! {
             biased;
             got = self.get(world) => got,
-            () = world.clock.sleep_until(now + PATIENCE) => {
-                Err(NoToken::Unavailable(format!("no answer within {PATIENCE:?}")))
+            () = world.clock.sleep_until(now + patience) => {
+                Err(NoToken::Unavailable(format!("no answer within {patience:?}")))
             }
         };
-        match (got, held.as_ref()) {
+        match (got, old) {
             (Ok((grant, holds)), _) => {
                 let fingerprint = secrets::fingerprint(grant.secret());
-                *held = Some(Held {
+                self.remember(&grant);
+                state.failed = None;
+                state.held = Some(Held {
                     grant: grant.clone(),
                     fingerprint: fingerprint.clone(),
-                    since: now,
+                    since: world.clock.now(),
                     until: now + holds,
                 });
                 Ok((grant, fingerprint))
             }
             // The old one is good for a while yet.
-            (Err(_), Some(old)) if now < old.until => Ok((old.grant.clone(), old.fingerprint.clone())),
-            (Err(problem), _) => Err(problem),
+            (Err(_), Some((_, grant, fingerprint))) => Ok((grant, fingerprint)),
+            (Err(problem), None) => {
+                state.failed = Some((world.clock.now(), problem.clone()));
+                Err(problem)
+            }
         }
+    }
+
+    fn remember(&self, grant: &Grant) {
+        let mut shown = lock(&self.shown);
+        shown.extend(grant.secrets());
+        let beyond = shown.len().saturating_sub(REMEMBERED);
+        shown.drain(..beyond);
     }
 
     async fn get(&self, world: &World) -> Result<(Grant, Duration), NoToken> {
@@ -294,23 +351,21 @@ async fn role(world: &World, variable: Variables<'_>, now: SystemTime) -> Result
         let (credentials, holds) = aws::read_credentials(status, &body, now)?;
         return Ok((Grant::Aws(credentials), holds));
     }
-    let text = |bytes: Bytes| String::from_utf8_lossy(&bytes).into_owned();
-    let session = text(granted(ask(world, aws::session_request()).await?)?);
+    let text = |(_, bytes): (StatusCode, Bytes)| String::from_utf8_lossy(&bytes).into_owned();
+    let session = text(ask(world, aws::session_request()).await?);
     let request = aws::role_request(&session, None).map_err(NoToken::Refused)?;
-    let name = text(granted(ask(world, request).await?)?);
+    let name = text(ask(world, request).await?);
     let request = aws::role_request(&session, Some(&name)).map_err(NoToken::Refused)?;
     let (status, body) = ask(world, request).await?;
     let (credentials, holds) = aws::read_credentials(status, &body, now)?;
     Ok((Grant::Aws(credentials), holds))
 }
 
-fn granted((status, body): (StatusCode, Bytes)) -> Result<Bytes, NoToken> {
-    crate::secrets::token::checked(status, &body).map(|()| body)
-}
-
+/// Asks for a token, or for what leads to one: a success and its body.
 async fn ask(world: &World, request: TokenRequest) -> Result<(StatusCode, Bytes), NoToken> {
     let url =
         Url::parse(&request.url).map_err(|error| NoToken::Refused(format!("{}: {error}", request.url)))?;
+    let secrets = request.secrets();
     let mut headers = HeaderMap::new();
     for (name, value) in request.headers {
         headers.insert(HeaderName::from_static(name), value);
@@ -336,5 +391,16 @@ async fn ask(world: &World, request: TokenRequest) -> Result<(StatusCode, Bytes)
         }
         all.extend_from_slice(&chunk);
     }
+    // Some repeat what they were sent.
+    checked(response.status, &all).map_err(|problem| {
+        let without = |mut text: String| {
+            secrets.iter().for_each(|secret| take_out(secret, &mut text));
+            text
+        };
+        match problem {
+            NoToken::Refused(why) => NoToken::Refused(without(why)),
+            NoToken::Unavailable(why) => NoToken::Unavailable(without(why)),
+        }
+    })?;
     Ok((response.status, all.freeze()))
 }

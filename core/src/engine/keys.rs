@@ -27,7 +27,7 @@ pub(super) enum Kept {
     /// A secret, sent as it is.
     Secret(SecretString),
     /// A cloud's credentials, of which a token or a signature is made.
-    Cloud(Cloud),
+    Cloud(Box<Cloud>),
 }
 
 /// A key at a door, bound to the one origin it may go to.
@@ -59,18 +59,23 @@ const TELLING: usize = 8;
 
 /// Takes a secret out of what a vendor said.
 fn scrub(secret: &SecretString, failure: &mut Failure) {
-    let secret = secret.expose_secret();
     let texts = [
         Some(&mut failure.message),
         failure.code.as_mut(),
         failure.request_id.as_mut(),
     ];
     for text in texts.into_iter().flatten() {
-        if text.contains(secret) {
-            *text = text.replace(secret, "[key]");
-        }
-        cut_off(secret, text);
+        take_out(secret, text);
     }
+}
+
+/// Takes a secret out of a text.
+pub(super) fn take_out(secret: &SecretString, text: &mut String) {
+    let secret = secret.expose_secret();
+    if !secret.is_empty() && text.contains(secret) {
+        *text = text.replace(secret, "[key]");
+    }
+    cut_off(secret, text);
 }
 
 /// Takes away the beginning of a key at the end of a text that was cut there.
@@ -233,7 +238,8 @@ impl Pool {
         if let Some(key) = &*lock(&slot.read)
             && let Kept::Cloud(cloud) = &key.kept
         {
-            return cloud.refuse(refused, now);
+            // Its own name is no secret that was sent.
+            return cloud.refuse(refused.filter(|refused| *refused != key.fingerprint), now);
         }
         let Ok(key) = self.read(&slot.source) else {
             return Renewed::No;
@@ -266,7 +272,7 @@ impl Pool {
             secrets::cloud::check(cloud)?;
             return Ok(Arc::new(Key {
                 fingerprint: secrets::fingerprint(&SecretString::from(cloud.to_string())),
-                kept: Kept::Cloud(Cloud::new(cloud.clone())),
+                kept: Kept::Cloud(Box::new(Cloud::new(cloud.clone()))),
                 shown: self.doors.iter().map(|door| shown(door, None)).collect(),
             }));
         }

@@ -73,6 +73,9 @@ pub fn from_profile(text: &str, profile: &str) -> Result<AwsCredentials, String>
             continue;
         };
         let value = value.trim().to_owned();
+        if value.is_empty() {
+            continue;
+        }
         match name.trim() {
             "aws_access_key_id" => id = Some(value),
             "aws_secret_access_key" => secret = Some(SecretString::from(value)),
@@ -243,7 +246,8 @@ mod tests {
         let error = from_variables(&variables(&pairs[..1])).unwrap_err();
         assert_eq!(error, "the environment variable AWS_SECRET_ACCESS_KEY is not set");
         let file = "[default]\naws_access_key_id = a\n# aws_access_key_id = x\naws_secret_access_key=b\n\n[other]\n\
-                    aws_access_key_id=c\naws_secret_access_key=d=e\naws_session_token = t\n[role]\nrole_arn = x";
+                    aws_access_key_id=c\naws_secret_access_key=d=e\naws_session_token = t\n[role]\nrole_arn = x\n\
+                    aws_access_key_id = e\naws_secret_access_key =";
         assert_eq!(shown(&from_profile(file, "default").unwrap()), ("a", "b", None));
         assert_eq!(
             shown(&from_profile(file, "other").unwrap()),

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use http::HeaderValue;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::token::TokenRequest;
 
@@ -43,10 +44,12 @@ impl Entra {
         };
         let authority =
             read("AZURE_AUTHORITY_HOST").unwrap_or_else(|_| "https://login.microsoftonline.com".to_owned());
-        if !authority.starts_with("https://") && !authority.starts_with("http://127.0.0.1:") {
-            return Err(
-                "the environment variable AZURE_AUTHORITY_HOST does not begin with https://".to_owned(),
-            );
+        // The secret goes nowhere in the clear. Read as a URL, since what comes before an `@` is no host.
+        let safe = Url::parse(&authority).is_ok_and(|url| {
+            url.scheme() == "https" || url.scheme() == "http" && url.host_str() == Some("127.0.0.1")
+        });
+        if !safe {
+            return Err("the environment variable AZURE_AUTHORITY_HOST is not an https URL".to_owned());
         }
         Ok(Self {
             tenant: read("AZURE_TENANT_ID")?,
@@ -152,6 +155,18 @@ mod tests {
         );
         for shown in [format!("{entra:?}"), format!("{request:?}")] {
             assert!(!shown.contains("cret\"") && !shown.contains("s%26"), "{shown}");
+        }
+        for (host, taken) in [
+            ("https://login.microsoftonline.us", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://127.0.0.1:8080@evil.example", false),
+            ("http://login.example", false),
+        ] {
+            let read = Entra::from_variables(&move |name: &str| match name {
+                "AZURE_AUTHORITY_HOST" => Some(host.into()),
+                _ => Some("x".into()),
+            });
+            assert_eq!(read.is_ok(), taken, "{host}");
         }
         let error = Entra::from_variables(&variables(&[("AZURE_TENANT_ID", "a")])).unwrap_err();
         assert_eq!(error, "the environment variable AZURE_CLIENT_ID is not set");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use crate::types::Failure;
@@ -39,6 +39,17 @@ impl TokenRequest {
             headers,
             body: Bytes::new(),
         }
+    }
+
+    /// What of it a wrong answer must not be quoted with.
+    pub(crate) fn secrets(&self) -> Vec<SecretString> {
+        let headers = self.headers.iter().filter(|(_, value)| value.is_sensitive());
+        let headers = headers.filter_map(|(_, value)| value.to_str().ok().map(SecretString::from));
+        let form = url::form_urlencoded::parse(&self.body);
+        let form = form.filter(|(name, _)| matches!(name.as_ref(), "client_secret" | "assertion"));
+        headers
+            .chain(form.map(|(_, value)| SecretString::from(value.into_owned())))
+            .collect()
     }
 
     /// A form, posted.
@@ -88,8 +99,10 @@ pub fn read_token(status: StatusCode, body: &[u8]) -> Result<Token, NoToken> {
         expires_in: u64,
     }
     checked(status, body)?;
-    let answer: Answer = serde_json::from_slice(body)
-        .map_err(|_| NoToken::Unavailable("the answer holds no token".to_owned()))?;
+    let answer = serde_json::from_slice::<Answer>(body).ok();
+    let answer = answer
+        .filter(|answer| !answer.access_token.expose_secret().is_empty())
+        .ok_or_else(|| NoToken::Unavailable("the answer holds no token".to_owned()))?;
     Ok(Token {
         secret: answer.access_token,
         expires_in: Duration::from_secs(answer.expires_in),
@@ -148,8 +161,6 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> 
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn read(status: u16, body: &str) -> Result<(String, u64), NoToken> {
@@ -179,6 +190,11 @@ mod tests {
             ),
             (200, r#"{"access_token": "t"}"#, Ok(("t".to_owned(), 3600))),
             (200, "<html>", unavailable("the answer holds no token")),
+            (
+                200,
+                r#"{"access_token": ""}"#,
+                unavailable("the answer holds no token"),
+            ),
             (
                 400,
                 r#"{"error": "invalid_grant", "error_description": "Invalid JWT Signature."}"#,

@@ -6,8 +6,10 @@ use serde_json::{Value, json};
 
 use super::fitted::Fitted;
 use super::messages::{Messages, Tools};
+use super::suited::suited;
 use crate::dialect::fit::Fit;
 use crate::dialect::options::apply_provider_options;
+use crate::dialect::strict::loosen;
 use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::{Call, Encoded};
 use crate::types::{DialectId, Failure, FailureClass, Phase};
@@ -16,6 +18,12 @@ const STREAM_OPTIONS: &str = "stream_options";
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
     let mut fit = Fit::new(call.lossy);
+    let request = suited(call.request, &mut fit);
+    let request = loosen(&request, &mut fit);
+    let call = &Call {
+        request: &request,
+        ..*call
+    };
     let fitted = Fitted::new(call, &mut fit)?;
     let body = write(&fitted).map_err(|error| {
         Failure::new(

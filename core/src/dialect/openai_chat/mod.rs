@@ -7,6 +7,7 @@ mod encode;
 mod fitted;
 mod messages;
 mod stream;
+mod suited;
 #[cfg(test)]
 mod tests;
 mod wire;

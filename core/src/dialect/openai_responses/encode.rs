@@ -8,6 +8,7 @@ use super::tools::{flat, tool_choice, tools};
 use crate::catalog::Reasoning;
 use crate::dialect::fit::Fit;
 use crate::dialect::options::apply_provider_options;
+use crate::dialect::strict::loosen;
 use crate::dialect::vendor::{lay_fixed, path};
 use crate::dialect::{Call, Encoded};
 use crate::types::{DialectId, Failure, JsonMap, ReasoningEffort, ResponseFormat};
@@ -43,8 +44,13 @@ const OWN: &[&str] = &[
 const SAMPLING: &[&str] = &["temperature", "top_p", "top_logprobs"];
 
 pub(super) fn encode(call: &Call<'_>) -> Result<Encoded, Failure> {
-    let request = call.request;
     let mut fit = Fit::new(call.lossy);
+    let loosened = loosen(call.request, &mut fit);
+    let call = &Call {
+        request: &loosened,
+        ..*call
+    };
+    let request = call.request;
     let (instructions, input) = conversation(call, &mut fit)?;
     lose_absent(call, &mut fit)?;
     let mut body = JsonMap::new();

@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use crate::catalog::Quirks;
 use crate::dialect::cohere_chat::COHERE_CHAT;
-use crate::dialect::{Asked, Call, Dialect as _};
+use crate::dialect::{Asked, Call, Dialect as _, encode};
 use crate::types::{ChatRequest, FailureClass};
 
 fn ask(body: &Value) -> Asked {
@@ -14,17 +14,16 @@ fn ask(body: &Value) -> Asked {
 
 /// What is asked for, encoded again: the body, and what was changed.
 fn again(asked: &Asked) -> (Value, Vec<String>) {
-    let encoded = COHERE_CHAT
-        .encode(&Call {
-            request: &asked.request,
-            provider: "cohere",
-            model: asked.model.as_deref().unwrap_or_default(),
-            facts: None,
-            quirks: &Quirks::default(),
-            lossy: false,
-            stream: asked.stream,
-        })
-        .unwrap();
+    let call = Call {
+        request: &asked.request,
+        provider: "cohere",
+        model: asked.model.as_deref().unwrap_or_default(),
+        facts: None,
+        quirks: &Quirks::default(),
+        lossy: false,
+        stream: asked.stream,
+    };
+    let encoded = encode(&COHERE_CHAT, &call).unwrap();
     (serde_json::from_slice(&encoded.body).unwrap(), encoded.adapted)
 }
 

@@ -235,7 +235,7 @@ fn settings() -> impl Strategy<Value = Value> {
             ("response_format", json!({"type": "json_object"})),
             (
                 "tools",
-                json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": true}}]),
+                json!([{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {}, "additionalProperties": false}, "strict": true}}]),
             ),
         ],
         0..9,

@@ -41,7 +41,7 @@ fn sent(request: Value) -> (Value, Vec<String>) {
 #[test]
 fn settings() {
     let hi = json!([{"role": "user", "content": "hi"}]);
-    let schema = json!({"type": "object"});
+    let schema = json!({"type": "object", "properties": {}, "required": [], "additionalProperties": false});
     for (given, expected) in [
         (
             json!({"max_tokens": 5, "temperature": 0.5, "top_p": 0.5, "user": "u", "parallel_tool_calls": false,
