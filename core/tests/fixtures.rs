@@ -25,7 +25,6 @@ mod expect_more;
 mod frames;
 #[allow(dead_code, reason = "this test needs a part of it")]
 #[path = "fixtures/load.rs"]
-#[expect(dead_code, reason = "the simulator's replay needs the requests")]
 mod load;
 #[path = "fixtures/report.rs"]
 mod report;
