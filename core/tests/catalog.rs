@@ -105,6 +105,11 @@ async fn the_next_call_goes_by_what_the_app_said_last() {
         .update_catalog(r#"{"openai": {"gpt-4o-mini": {"input": 3, "output": -1}}}"#)
         .unwrap_err();
     assert_eq!(bad.misfits.len(), 1);
+    assert!(
+        hotspare::Error::from(bad)
+            .to_string()
+            .contains("`openai.gpt-4o-mini.output`")
+    );
     assert!(close(cost(&client).await, 2.0), "half of it was taken");
     assert_eq!(
         client.catalog().model("openai", "gpt-4o-mini").unwrap().output,

@@ -1,4 +1,9 @@
 //! The page of every key of a config lists what the reader knows, and nothing else.
+#![allow(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test may panic outside its own function, too"
+)]
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value};
 
 use super::{Model, Source};
+use crate::error::Error;
 use crate::types::Failure;
 
 /// Who says it. A later one has the last word.
@@ -75,6 +76,12 @@ impl fmt::Display for BadCatalog {
 }
 
 impl std::error::Error for BadCatalog {}
+
+impl From<BadCatalog> for Error {
+    fn from(bad: BadCatalog) -> Self {
+        Self::config(bad.to_string())
+    }
+}
 
 /// What is said of one model.
 pub(super) type Fields = Map<String, Value>;
