@@ -170,6 +170,7 @@ async fn a_token_is_got_once_and_renewed_before_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
+#[expect(clippy::disallowed_methods, reason = "a test measures the call from outside")]
 async fn a_token_that_is_good_is_used_while_no_other_comes() {
     let world = World::new(|request, before| match request.url.host_str().unwrap() {
         "tokens.example" if before > 0 => (SILENT, String::new()),
