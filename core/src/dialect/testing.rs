@@ -4,8 +4,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::catalog::Quirks;
 use crate::catalog::{Model, Reasoning};
-use crate::dialect::{Dialect, StreamDecoder};
-use crate::types::{Accumulator, Completion, Delta, Failure};
+use crate::dialect::{Call, Dialect, Encoded, StreamDecoder};
+use crate::types::{Accumulator, ChatRequest, Completion, Delta, Failure};
 
 /// A model of which only the given is known.
 pub(crate) fn facts(max_output: Option<u32>, sampling: Option<bool>, reasoning: Reasoning) -> Model {
@@ -19,6 +19,38 @@ pub(crate) fn facts(max_output: Option<u32>, sampling: Option<bool>, reasoning: 
         reasoning,
         ..Model::default()
     }
+}
+
+/// What a dialect writes for a model, `provider/model`, at a provider that refuses a field.
+pub(crate) fn written(
+    dialect: &dyn Dialect,
+    (target, refuses): (&str, &str),
+    request: &serde_json::Value,
+    facts: Option<&Model>,
+    lossy: bool,
+) -> Result<Encoded, Failure> {
+    let request: ChatRequest = serde_json::from_value(request.clone()).unwrap();
+    let (provider, model) = target.split_once('/').unwrap();
+    dialect.encode(&Call {
+        request: &request,
+        provider,
+        model,
+        facts,
+        quirks: &Quirks {
+            refuses: vec![refuses.to_owned()],
+            ..Quirks::default()
+        },
+        lossy,
+        stream: false,
+    })
+}
+
+/// The first words of what was changed: the places.
+pub(crate) fn places(adapted: &[String]) -> Vec<&str> {
+    adapted
+        .iter()
+        .map(|line| line.split(':').next().unwrap())
+        .collect()
 }
 
 pub(crate) fn headers(list: &[(&'static str, &'static str)]) -> HeaderMap {

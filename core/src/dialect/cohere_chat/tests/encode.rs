@@ -2,37 +2,17 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Model, Quirks, Reasoning};
 use crate::dialect::cohere_chat::COHERE_CHAT;
-use crate::dialect::testing::facts;
+use crate::dialect::testing::{facts, places, written};
 use crate::dialect::{Call, Dialect as _, Encoded};
 use crate::types::{ChatRequest, Failure, FailureClass};
 
 fn encode_with(request: &Value, facts: Option<&Model>, lossy: bool) -> Result<Encoded, Failure> {
-    let request: ChatRequest = serde_json::from_value(request.clone()).unwrap();
-    COHERE_CHAT.encode(&Call {
-        request: &request,
-        provider: "cohere",
-        model: "command-a",
-        facts,
-        quirks: &Quirks {
-            refuses: vec!["seed".to_owned()],
-            ..Quirks::default()
-        },
-        lossy,
-        stream: false,
-    })
+    written(&COHERE_CHAT, ("cohere/command-a", "seed"), request, facts, lossy)
 }
 
 fn encode(request: &Value) -> (Value, Vec<String>) {
     let encoded = encode_with(request, None, false).unwrap();
     (serde_json::from_slice(&encoded.body).unwrap(), encoded.adapted)
-}
-
-/// The first words of what was changed: the places.
-fn places(adapted: &[String]) -> Vec<&str> {
-    adapted
-        .iter()
-        .map(|line| line.split(':').next().unwrap())
-        .collect()
 }
 
 #[test]

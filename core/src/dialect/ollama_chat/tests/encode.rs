@@ -2,37 +2,23 @@ use serde_json::{Value, json};
 
 use crate::catalog::{Model, Quirks, Reasoning};
 use crate::dialect::ollama_chat::OLLAMA_CHAT;
-use crate::dialect::testing::facts;
+use crate::dialect::testing::{facts, places, written};
 use crate::dialect::{Call, Dialect as _, Encoded, Framing};
 use crate::types::{ChatRequest, Failure, FailureClass};
 
 fn encode_with(request: &Value, facts: Option<&Model>, lossy: bool) -> Result<Encoded, Failure> {
-    let request: ChatRequest = serde_json::from_value(request.clone()).unwrap();
-    OLLAMA_CHAT.encode(&Call {
-        request: &request,
-        provider: "ollama",
-        model: "gemma3:1b",
+    written(
+        &OLLAMA_CHAT,
+        ("ollama/gemma3:1b", "presence_penalty"),
+        request,
         facts,
-        quirks: &Quirks {
-            refuses: vec!["presence_penalty".to_owned()],
-            ..Quirks::default()
-        },
         lossy,
-        stream: false,
-    })
+    )
 }
 
 fn encode(request: &Value) -> (Value, Vec<String>) {
     let encoded = encode_with(request, None, false).unwrap();
     (serde_json::from_slice(&encoded.body).unwrap(), encoded.adapted)
-}
-
-/// The first words of what was changed: the places.
-fn places(adapted: &[String]) -> Vec<&str> {
-    adapted
-        .iter()
-        .map(|line| line.split(':').next().unwrap())
-        .collect()
 }
 
 #[test]
