@@ -13,8 +13,8 @@ use crate::world::{CANARY, Ms};
 const MOST_WHOLE: u64 = (64 << 20) + FLOOD as u64;
 const MOST_STREAM: u64 = (256 << 20) + FLOOD as u64;
 const MOST_ERROR: u64 = (64 << 10) + FLOOD as u64;
-/// Bytes of a line that has no end: the longest line taken is a mebibyte.
-const MOST_LINE: u64 = 2 * FLOOD as u64 + 64;
+/// Bytes of a line that has no end: the longest line taken is 16 MiB.
+const MOST_LINE: u64 = (16 << 20) + FLOOD as u64 + 64;
 /// A limit's period, and the time in which a takeover must not have grown.
 const MINUTE: Ms = 60_000;
 const TAKEOVER: Ms = 10_000;
