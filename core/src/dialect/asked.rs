@@ -78,6 +78,19 @@ impl Fields {
             .map_err(|error| wrong(&self.at(name), &error.to_string()))
     }
 
+    /// As [`Self::read`], of a field that must be there.
+    pub(crate) fn need<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, Failure> {
+        self.read(name)?
+            .ok_or_else(|| wrong(&self.at(name), "it is missing"))
+    }
+
+    /// Takes a field if it is of this type; else it stays.
+    pub(crate) fn read_fitting<T: DeserializeOwned>(&mut self, name: &str) -> Option<T> {
+        let value = serde_json::from_value(self.map.get(name)?.clone()).ok()?;
+        self.map.shift_remove(name);
+        Some(value)
+    }
+
     /// Takes a list of objects or of other values; empty when there is none.
     pub(crate) fn list(&mut self, name: &str) -> Result<Vec<Value>, Failure> {
         Ok(self.read(name)?.unwrap_or_default())
@@ -109,8 +122,8 @@ impl Fields {
     }
 
     /// What was not taken.
-    pub(crate) fn rest(self) -> JsonMap {
-        self.map
+    pub(crate) fn rest(&mut self) -> JsonMap {
+        std::mem::take(&mut self.map)
     }
 }
 
@@ -144,6 +157,12 @@ mod tests {
         assert_eq!(failure.class, FailureClass::InvalidRequest);
         assert_eq!(failure.code.as_deref(), Some("config.seed"));
         assert_eq!(Value::Object(fields.rest()), json!({"labels": {}}));
+        let mut fields = Fields::of(json!({"a": -1, "b": "x"}), "c[0]").unwrap();
+        assert_eq!(fields.read_fitting::<u32>("a"), None);
+        assert_eq!(fields.read_fitting::<String>("b").as_deref(), Some("x"));
+        let failure = fields.need::<u32>("d").unwrap_err();
+        assert_eq!(failure.code.as_deref(), Some("c[0].d"));
+        assert_eq!(Value::Object(fields.rest()), json!({"a": -1}));
         for body in [&b"[1]"[..], b"x", b""] {
             assert_eq!(Fields::of_body(body).unwrap_err().code.as_deref(), Some("body"));
         }

@@ -13,7 +13,6 @@ pub(crate) mod common;
 mod embed;
 mod event_stream;
 pub(crate) mod evidence;
-pub(crate) mod fields;
 pub(crate) mod fit;
 pub(crate) mod foreign;
 pub mod gemini;

@@ -59,7 +59,7 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
     })
 }
 
-fn keep(left: &mut JsonMap, name: &str, fields: Fields) {
+fn keep(left: &mut JsonMap, name: &str, mut fields: Fields) {
     if !fields.is_empty() {
         left.insert(name.to_owned(), Value::Object(fields.rest()));
     }

@@ -6,7 +6,7 @@ use super::TOOL_PLAN;
 use super::decode::block;
 use super::encode::{BUDGETS, most_thinking};
 use crate::dialect::Asked;
-use crate::dialect::fields::{Fields, invalid};
+use crate::dialect::asked::{Fields, wrong};
 use crate::dialect::foreign::marked;
 use crate::types::{
     ChatRequest, Content, DialectId, Failure, JsonMap, JsonSchema, Message, Part, PartBody, ReasoningEffort,
@@ -20,29 +20,29 @@ const SCHEMA_NAME: &str = "response";
 
 pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
     let mut fields = Fields::of_body(body)?;
-    let model = fields.take("model")?;
-    let stream = fields.take("stream")?.unwrap_or(false);
+    let model = fields.read("model")?;
+    let stream = fields.read("stream")?.unwrap_or(false);
     let mut request = ChatRequest {
         messages: messages(&mut fields)?,
-        max_tokens: fields.take("max_tokens")?,
-        temperature: fields.take("temperature")?,
-        top_p: fields.take("p")?,
-        top_k: fields.take("k")?,
-        seed: fields.take("seed")?,
-        frequency_penalty: fields.take("frequency_penalty")?,
-        presence_penalty: fields.take("presence_penalty")?,
+        max_tokens: fields.read("max_tokens")?,
+        temperature: fields.read("temperature")?,
+        top_p: fields.read("p")?,
+        top_k: fields.read("k")?,
+        seed: fields.read("seed")?,
+        frequency_penalty: fields.read("frequency_penalty")?,
+        presence_penalty: fields.read("presence_penalty")?,
         tools: tools(&mut fields)?,
         ..ChatRequest::default()
     };
-    let stops: Vec<String> = fields.take("stop_sequences")?.unwrap_or_default();
+    let stops: Vec<String> = fields.read("stop_sequences")?.unwrap_or_default();
     request.stop = (!stops.is_empty()).then_some(Stop::Many(stops));
-    let response_format: Option<JsonMap> = fields.take("response_format")?;
+    let response_format: Option<JsonMap> = fields.read("response_format")?;
     request.response_format = response_format.map(format);
     let mut own = JsonMap::new();
-    if let Some(strict) = fields.take("strict_tools")? {
+    if let Some(strict) = fields.read("strict_tools")? {
         set_strict(&mut request.tools, strict, &mut own);
     }
-    if let Some(choice) = fields.take::<String>("tool_choice")? {
+    if let Some(choice) = fields.read::<String>("tool_choice")? {
         match choice.as_str() {
             "REQUIRED" => request.tool_choice = Some(ToolChoice::Required),
             "NONE" => request.tool_choice = Some(ToolChoice::None),
@@ -51,7 +51,7 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
             }
         }
     }
-    if let Some(setting) = fields.take("thinking")? {
+    if let Some(setting) = fields.read("thinking")? {
         request.reasoning_effort = thinking(setting, request.max_tokens, &mut own)?;
     }
     own.extend(fields.rest());
@@ -69,10 +69,10 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
 fn messages(fields: &mut Fields) -> Result<Vec<Message>, Failure> {
     let messages: Vec<Value> = fields.need("messages")?;
     if messages.is_empty() {
-        return Err(invalid("messages", "it is empty"));
+        return Err(wrong("messages", "it is empty"));
     }
     let read = |(i, message): (usize, Value)| {
-        let mut fields = Fields::of(message, format!("messages[{i}]"))?;
+        let mut fields = Fields::of(message, &format!("messages[{i}]"))?;
         let mut message = self::message(&mut fields)?;
         let rest = rest(&mut fields);
         if !rest.is_empty() {
@@ -84,7 +84,7 @@ fn messages(fields: &mut Fields) -> Result<Vec<Message>, Failure> {
 }
 
 fn tools(fields: &mut Fields) -> Result<Vec<Tool>, Failure> {
-    let mut tools: Vec<Tool> = fields.take("tools")?.unwrap_or_default();
+    let mut tools: Vec<Tool> = fields.read("tools")?.unwrap_or_default();
     for tool in &mut tools {
         if let Tool::Other(map) = tool {
             *map = marked(OWN, std::mem::take(map));
@@ -103,7 +103,7 @@ fn rest(fields: &mut Fields) -> JsonMap {
 fn message(fields: &mut Fields) -> Result<Message, Failure> {
     let role = fields.need("role")?;
     let mut message = Message::new(role, "");
-    message.content = fields.take("content")?.unwrap_or_default();
+    message.content = fields.read("content")?.unwrap_or_default();
     if let Content::Parts(parts) = &mut message.content {
         for part in parts {
             if let PartBody::Other(map) = &mut part.body {
@@ -130,9 +130,9 @@ fn message(fields: &mut Fields) -> Result<Message, Failure> {
                     _ => {}
                 }
             }
-            let plan = fields.take("tool_plan")?.unwrap_or_default();
+            let plan = fields.read("tool_plan")?.unwrap_or_default();
             message.reasoning.extend(block(plan, Some(TOOL_PLAN)));
-            message.tool_calls = fields.take("tool_calls")?.unwrap_or_default();
+            message.tool_calls = fields.read("tool_calls")?.unwrap_or_default();
         }
         Role::Tool => message.tool_call_id = Some(fields.need("tool_call_id")?),
         Role::System | Role::Developer | Role::User => {}
@@ -188,9 +188,9 @@ fn thinking(
     max_tokens: Option<u32>,
     own: &mut JsonMap,
 ) -> Result<Option<ReasoningEffort>, Failure> {
-    let mut fields = Fields::of(setting.clone(), "thinking".to_owned())?;
-    let kind: Option<String> = fields.take("type")?;
-    let budget: Option<u32> = fields.take("token_budget")?;
+    let mut fields = Fields::of(setting.clone(), "thinking")?;
+    let kind: Option<String> = fields.read("type")?;
+    let budget: Option<u32> = fields.read("token_budget")?;
     let (effort, bound) = match (kind.as_deref(), budget) {
         (Some("disabled"), _) => (Some(ReasoningEffort::None), None),
         (Some("enabled"), None) => (Some(ReasoningEffort::High), None),

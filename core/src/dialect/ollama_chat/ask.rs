@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use crate::dialect::Asked;
+use crate::dialect::asked::{Fields, wrong};
 use crate::dialect::common::made_call_id;
-use crate::dialect::fields::{Fields, invalid};
 use crate::dialect::foreign::marked;
 use crate::types::{
     ChatRequest, Content, DialectId, Failure, ImagePart, JsonMap, JsonSchema, Message, Part, PartBody,
@@ -24,26 +24,26 @@ const IMAGES: [(&str, &str); 4] = [
 
 pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
     let mut fields = Fields::of_body(body)?;
-    let model = fields.take("model")?;
-    let stream = fields.take("stream")?.unwrap_or(true);
+    let model = fields.read("model")?;
+    let stream = fields.read("stream")?.unwrap_or(true);
     let mut request = ChatRequest {
         messages: messages(fields.need("messages")?)?,
-        tools: tools(fields.take("tools")?.unwrap_or_default())?,
+        tools: tools(fields.read("tools")?.unwrap_or_default())?,
         ..ChatRequest::default()
     };
     let mut own = JsonMap::new();
-    if let Some(format) = fields.take::<Value>("format")? {
+    if let Some(format) = fields.read::<Value>("format")? {
         request.response_format = response_format(format, &mut own);
     }
-    if let Some(think) = fields.take::<Value>("think")? {
+    if let Some(think) = fields.read::<Value>("think")? {
         request.reasoning_effort = effort(&think);
         // Which of a level and a plain yes the model takes is not known here, so targets of this format get it as it was.
         if !matches!(request.reasoning_effort, Some(ReasoningEffort::None)) {
             own.insert("think".to_owned(), think);
         }
     }
-    let options = fields.take::<Value>("options")?.unwrap_or_else(|| json!({}));
-    let left = options_of(&mut Fields::of(options, "options".to_owned())?, &mut request);
+    let options = fields.read::<Value>("options")?.unwrap_or_else(|| json!({}));
+    let left = options_of(&mut Fields::of(options, "options")?, &mut request);
     if !left.is_empty() {
         own.insert("options".to_owned(), Value::Object(left));
     }
@@ -62,14 +62,14 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
 /// Takes the options others have a word for; the rest is given back. A number out of others' range (`num_predict: -1`,
 /// which sets no bound) is the server's own.
 fn options_of(options: &mut Fields, request: &mut ChatRequest) -> JsonMap {
-    request.max_tokens = options.take_fitting("num_predict");
-    request.temperature = options.take_fitting("temperature");
-    request.top_p = options.take_fitting("top_p");
-    request.top_k = options.take_fitting("top_k");
-    request.seed = options.take_fitting("seed");
-    request.frequency_penalty = options.take_fitting("frequency_penalty");
-    request.presence_penalty = options.take_fitting("presence_penalty");
-    let stops: Vec<String> = options.take_fitting("stop").unwrap_or_default();
+    request.max_tokens = options.read_fitting("num_predict");
+    request.temperature = options.read_fitting("temperature");
+    request.top_p = options.read_fitting("top_p");
+    request.top_k = options.read_fitting("top_k");
+    request.seed = options.read_fitting("seed");
+    request.frequency_penalty = options.read_fitting("frequency_penalty");
+    request.presence_penalty = options.read_fitting("presence_penalty");
+    let stops: Vec<String> = options.read_fitting("stop").unwrap_or_default();
     request.stop = (!stops.is_empty()).then_some(Stop::Many(stops));
     options.rest()
 }
@@ -106,7 +106,7 @@ fn tools(tools: Vec<JsonMap>) -> Result<Vec<Tool>, Failure> {
     let read = |(i, mut tool): (usize, JsonMap)| {
         tool.entry("type").or_insert_with(|| json!("function"));
         let read = serde_json::from_value(Value::Object(tool))
-            .map_err(|error| invalid(&format!("tools[{i}]"), &error.to_string()))?;
+            .map_err(|error| wrong(&format!("tools[{i}]"), &error.to_string()))?;
         Ok(match read {
             Tool::Other(map) => Tool::Other(marked(DialectId::OllamaChat, map)),
             function @ Tool::Function { .. } => function,
@@ -117,11 +117,11 @@ fn tools(tools: Vec<JsonMap>) -> Result<Vec<Tool>, Failure> {
 
 fn messages(messages: Vec<Value>) -> Result<Vec<Message>, Failure> {
     if messages.is_empty() {
-        return Err(invalid("messages", "it is empty"));
+        return Err(wrong("messages", "it is empty"));
     }
     let mut calls = Calls::default();
     let read = |(i, message): (usize, Value)| {
-        let mut fields = Fields::of(message, format!("messages[{i}]"))?;
+        let mut fields = Fields::of(message, &format!("messages[{i}]"))?;
         let mut message = message_of(&mut fields, &mut calls)?;
         let mut own = fields.rest();
         own.retain(|_, value| value.as_array().is_none_or(|list| !list.is_empty()));
@@ -166,12 +166,12 @@ impl Calls {
 fn message_of(fields: &mut Fields, calls: &mut Calls) -> Result<Message, Failure> {
     let role = fields.need("role")?;
     let mut message = Message::new(role, "");
-    let text: String = fields.take("content")?.unwrap_or_default();
-    let images: Vec<String> = fields.take("images")?.unwrap_or_default();
+    let text: String = fields.read("content")?.unwrap_or_default();
+    let images: Vec<String> = fields.read("images")?.unwrap_or_default();
     message.content = content(text, images);
     match role {
         Role::Assistant => {
-            let thought: String = fields.take("thinking")?.unwrap_or_default();
+            let thought: String = fields.read("thinking")?.unwrap_or_default();
             if !thought.is_empty() {
                 message.reasoning.push(ReasoningBlock {
                     dialect: DialectId::OllamaChat,
@@ -181,8 +181,8 @@ fn message_of(fields: &mut Fields, calls: &mut Calls) -> Result<Message, Failure
                     redacted: None,
                 });
             }
-            let place = fields.place("tool_calls");
-            let made: Vec<Value> = fields.take("tool_calls")?.unwrap_or_default();
+            let place = fields.at("tool_calls");
+            let made: Vec<Value> = fields.read("tool_calls")?.unwrap_or_default();
             for (j, call) in made.into_iter().enumerate() {
                 let call = tool_call(call, format!("{place}[{j}]"), calls)?;
                 calls.open.push((call.id.clone(), call.name.clone()));
@@ -190,8 +190,8 @@ fn message_of(fields: &mut Fields, calls: &mut Calls) -> Result<Message, Failure
             }
         }
         Role::Tool => {
-            let name: Option<String> = fields.take("tool_name")?;
-            let id: Option<String> = fields.take("tool_call_id")?;
+            let name: Option<String> = fields.read("tool_name")?;
+            let id: Option<String> = fields.read("tool_call_id")?;
             let (id, known) = calls.answered(id.filter(|id| !id.is_empty()), name.as_deref());
             message.tool_call_id = Some(id);
             message.name = name.filter(|_| !known);
@@ -231,14 +231,14 @@ fn image_url(data: String) -> String {
 }
 
 fn tool_call(call: Value, at: String, calls: &mut Calls) -> Result<ToolCall, Failure> {
-    let mut call = Fields::of(call, at)?;
-    let place = call.place("function");
-    let mut function = Fields::of(call.need("function")?, place)?;
-    let id: Option<String> = call.take("id")?;
+    let mut call = Fields::of(call, &at)?;
+    let place = call.at("function");
+    let mut function = Fields::of(call.need("function")?, &place)?;
+    let id: Option<String> = call.read("id")?;
     Ok(ToolCall {
         id: id.filter(|id| !id.is_empty()).unwrap_or_else(|| calls.id()),
         name: function.need("name")?,
-        arguments: match function.take("arguments")? {
+        arguments: match function.read("arguments")? {
             None => "{}".to_owned(),
             Some(Value::String(text)) => text,
             Some(value) => value.to_string(),
