@@ -493,10 +493,9 @@ impl Run {
         };
         let now = self.world.clock.now();
         let elapsed = (now - self.book.began()).as_secs_f64();
-        let code = match (ending, error.kind(), error.class()) {
-            (Ending::Interrupted, ..) => ErrorKind::StreamInterrupted.as_str(),
-            (_, ErrorKind::Failed, Some(class)) => class.as_str(),
-            (_, kind, _) => kind.as_str(),
+        let code = match ending {
+            Ending::Interrupted => ErrorKind::StreamInterrupted.as_str(),
+            _ => error.code(),
         };
         self.finish(code, None, error.trail(), elapsed);
         error
