@@ -20,6 +20,15 @@ pub(crate) struct CallMark {
     pub(crate) signature: String,
 }
 
+impl CallMark {
+    /// Gives the call its mark.
+    pub(crate) fn sign(self, calls: &mut [ToolCall]) {
+        if let Some(call) = calls.iter_mut().find(|call| call.id == self.call) {
+            call.signature = Some(self.signature);
+        }
+    }
+}
+
 /// A block of any format as one word of letters, digits, `-`, `_` and one dot.
 pub(crate) fn pack(block: &ReasoningBlock) -> String {
     seal(block)
