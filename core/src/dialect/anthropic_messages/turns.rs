@@ -117,6 +117,7 @@ impl Turn {
             name,
             arguments: Value::Object(input).to_string(),
             signature: None,
+            ..ToolCall::default()
         });
         Ok(())
     }

@@ -45,6 +45,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
             name: call.name().unwrap_or_default(),
             arguments,
             signature,
+            ..ToolCall::default()
         });
     }
     done.id = id;

@@ -410,6 +410,7 @@ mod tests {
             name: name.to_owned(),
             arguments: arguments.to_owned(),
             signature: None,
+            ..ToolCall::default()
         };
         let cases: Vec<(&str, Vec<String>, Vec<ToolCall>)> = vec![
             (
