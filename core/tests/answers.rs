@@ -198,7 +198,7 @@ fn recorded_successes_go_to_every_client() {
                 found.extend(streamed(format, &events, &done));
             }
             let name = format!("{} ({}) to {}", success.fixture.id, success.from, format.id);
-            problems.extend(found.first().map(|problem| format!("{name}: {problem}")));
+            problems.extend(found.first().map(|problem| format!("{name}: {problem:.3000}")));
         }
     }
     assert!(

@@ -22,10 +22,9 @@ pub(crate) const FORMAT: Format = Format {
     class: |class, _| usual(class),
 };
 
-/// It has five words for why a model stopped, and signed reasoning only where it is handed back.
+/// It has five words for why a model stopped, and one for what was written to a cache.
 fn reads(mut done: Completion) -> Completion {
     done.refusal = done.refusal.filter(|refusal| !refusal.is_empty());
-    done.reasoning_blocks.clear();
     done.usage.cache_write_1h_tokens = 0;
     let called = done.tool_calls.iter().any(|call| {
         !call.name.is_empty() && serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok()
