@@ -135,7 +135,7 @@ pub trait EventWriter: Send {
 #[must_use]
 pub fn ingress(id: DialectId) -> Option<&'static dyn Ingress> {
     match id {
-        DialectId::OpenaiChat => None,
+        DialectId::OpenaiChat => Some(&super::openai_chat::OPENAI_CHAT),
         DialectId::OpenaiResponses => None,
         DialectId::AnthropicMessages => Some(&super::anthropic_messages::ANTHROPIC_MESSAGES),
         DialectId::Gemini | DialectId::BedrockConverse | DialectId::CohereChat | DialectId::OllamaChat => {
