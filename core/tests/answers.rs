@@ -12,6 +12,8 @@
     reason = "a test fails by panicking and reports by printing, in its helpers too"
 )]
 
+#[path = "answers/anthropic_messages.rs"]
+mod anthropic_messages;
 #[path = "answers/formats.rs"]
 mod formats;
 #[allow(dead_code, reason = "this test needs a part of it")]

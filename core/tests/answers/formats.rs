@@ -22,7 +22,7 @@ pub(crate) struct Format {
 }
 
 /// Every format that has a writer.
-pub(crate) const FORMATS: &[Format] = &[crate::openai_chat::FORMAT];
+pub(crate) const FORMATS: &[Format] = &[crate::anthropic_messages::FORMAT, crate::openai_chat::FORMAT];
 
 /// What a turn says, whatever it was made of.
 #[derive(Debug, PartialEq)]
@@ -70,11 +70,13 @@ pub(crate) fn sent_back(request: &ChatRequest) -> Turn {
     turn
 }
 
-/// The call with its arguments as every writer of JSON has them.
+/// The call with its arguments as every writer of JSON has them, and without what stands around those that are no object
+/// where a format takes objects only.
 fn spaced_alike(call: &ToolCall) -> ToolCall {
     let mut call = call.clone();
     if let Ok(value) = serde_json::from_str::<Value>(&call.arguments) {
-        call.arguments = value.to_string();
+        let odd = value.get("INVALID_JSON").and_then(Value::as_str);
+        call.arguments = odd.map_or_else(|| value.to_string(), str::to_owned);
     }
     call
 }

@@ -164,25 +164,28 @@ fn unsigned(thinking: &str) -> Option<Block<'_>> {
     })
 }
 
+/// Whether the vendor itself made it, as its format says it.
+fn is_own(block: &ReasoningBlock) -> bool {
+    block.dialect == DialectId::AnthropicMessages && block.id.is_none()
+}
+
 /// The signature of a block whose text stands beside it.
 fn signature(block: &ReasoningBlock) -> Cow<'_, str> {
-    match (block.dialect, &block.signature) {
-        (DialectId::AnthropicMessages, Some(own)) => Cow::Borrowed(own),
-        (DialectId::AnthropicMessages, None) => Cow::Borrowed(""),
-        _ => Cow::Owned(pack(&ReasoningBlock {
-            text: String::new(),
-            ..block.clone()
-        })),
+    if is_own(block) {
+        return Cow::Borrowed(block.signature.as_deref().unwrap_or_default());
     }
+    Cow::Owned(pack(&ReasoningBlock {
+        text: String::new(),
+        ..block.clone()
+    }))
 }
 
 /// A block that is not shown.
 fn hidden(block: &ReasoningBlock) -> Block<'_> {
-    let data = match (block.dialect, &block.redacted) {
-        (DialectId::AnthropicMessages, Some(own)) => Cow::Borrowed(own.as_str()),
-        _ => Cow::Owned(pack(block)),
-    };
-    Block::RedactedThinking { data }
+    let own = block.redacted.as_deref().filter(|_| is_own(block));
+    Block::RedactedThinking {
+        data: own.map_or_else(|| Cow::Owned(pack(block)), Cow::Borrowed),
+    }
 }
 
 /// The marks of signed calls, which have no place of their own.

@@ -103,14 +103,18 @@ struct OutputDetails {
 
 impl From<&Usage> for Counts {
     fn from(usage: &Usage) -> Self {
-        let (read, written) = (usage.cache_read_tokens, usage.cache_write_tokens);
+        // Some vendors count a token as read and as written. Here the three add up to the input.
+        let read = usage.cache_read_tokens.min(usage.input_tokens);
+        let rest = usage.input_tokens.saturating_sub(read);
+        let written = usage.cache_write_tokens.min(rest);
+        let written_1h = usage.cache_write_1h_tokens.min(written);
         Self {
-            input_tokens: usage.input_tokens.saturating_sub(read).saturating_sub(written),
+            input_tokens: rest.saturating_sub(written),
             cache_creation_input_tokens: written,
             cache_read_input_tokens: read,
             cache_creation: Written {
-                ephemeral_5m_input_tokens: written.saturating_sub(usage.cache_write_1h_tokens),
-                ephemeral_1h_input_tokens: usage.cache_write_1h_tokens,
+                ephemeral_5m_input_tokens: written.saturating_sub(written_1h),
+                ephemeral_1h_input_tokens: written_1h,
             },
             output_tokens: usage.output_tokens,
             output_tokens_details: (usage.reasoning_tokens > 0).then_some(OutputDetails {
