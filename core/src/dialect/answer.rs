@@ -79,7 +79,7 @@ fn status(class: Option<FailureClass>, seen: Option<u16>) -> StatusCode {
         Some(C::Server) | None => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let kept: &[u16] = match class {
-        Some(C::InvalidRequest) => &[413, 422],
+        Some(C::InvalidRequest) => &[404, 405, 413, 422],
         Some(C::Authentication) => &[403],
         Some(C::Server) => &[502, 504],
         _ => &[],
