@@ -1,7 +1,10 @@
 //! Clients that speak a vendor's format, in virtual time.
 #![allow(
     clippy::unwrap_used,
-    reason = "a test may panic outside its own function, too"
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test may panic outside its own function, too, and reads the paused clock"
 )]
 
 #[path = "support/vendor.rs"]

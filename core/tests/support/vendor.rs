@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 
 /// What a vendor does, in order.
 #[derive(Clone)]
-pub enum Do {
+pub(crate) enum Do {
     /// Says nothing for so many milliseconds.
     Wait(u64),
     Send(&'static str),
@@ -69,19 +69,19 @@ impl futures_core::Stream for Script {
 }
 
 /// Answers its calls in turn: milliseconds until the head, the status, headers, and what the body does.
-pub type Answer = (u64, u16, &'static [(&'static str, &'static str)], Vec<Do>);
+pub(crate) type Answer = (u64, u16, &'static [(&'static str, &'static str)], Vec<Do>);
 
 /// What every call is answered with, and what was asked.
-pub struct Vendor {
+pub(crate) struct Vendor {
     answers: Mutex<VecDeque<Answer>>,
-    pub calls: AtomicUsize,
-    pub asked: Mutex<Vec<HttpRequest>>,
+    pub(crate) calls: AtomicUsize,
+    pub(crate) asked: Mutex<Vec<HttpRequest>>,
     /// Bodies that are being read.
-    pub open: Arc<AtomicUsize>,
+    pub(crate) open: Arc<AtomicUsize>,
 }
 
 impl Vendor {
-    pub fn new(answers: Vec<Answer>) -> Arc<Self> {
+    pub(crate) fn new(answers: Vec<Answer>) -> Arc<Self> {
         Arc::new(Self {
             answers: Mutex::new(answers.into()),
             calls: AtomicUsize::new(0),
