@@ -433,3 +433,39 @@ async fn a_served_call_is_seen_like_any_other() {
     let ended = ended.lock().unwrap();
     assert_eq!(*ended, [("ok".to_owned(), Some("openai/gpt-4o-mini".to_owned()))]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_clients_beta_headers_reach_the_targets_of_its_format() {
+    const CLAUDE: &str = r#"{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[{"type":"text","text":"hi","x_new":1}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;
+    let config = r#"{"providers": {"anthropic": {"keys": ["sk-made-up"]}, "openai": {"keys": ["sk-made-up"]}},
+        "routes": {"default": {"targets": ["openai/gpt-4o-mini", "anthropic/claude-haiku-4-5"]}}}"#;
+    let vendor = Vendor::new(vec![whole(500, "{}"), whole(200, CLAUDE)]);
+    let transport: Arc<dyn Transport> = Arc::<Vendor>::clone(&vendor);
+    let client = Client::with_transport(Config::from_json(config).unwrap(), transport, Some(1));
+    let mut asked = ask("claude-haiku-4-5", &json!({"max_tokens": 9}));
+    "/v1/messages?beta=true".clone_into(&mut asked.path);
+    for (name, value) in [
+        ("anthropic-beta", "context-1m-2025-08-07"),
+        ("anthropic-version", "2023-06-01"),
+        ("x-api-key", "unused"),
+    ] {
+        asked.headers.insert(name, value.parse().unwrap());
+    }
+    let served = client.serve(asked).await;
+    assert_eq!(body(&served), CLAUDE.as_bytes());
+    assert!(header(&served, "request-id").starts_with("req_"));
+    let sent = vendor.asked.lock().unwrap();
+    let beta = |at: usize| {
+        sent[at]
+            .headers
+            .get("anthropic-beta")
+            .map(|value| value.to_str().unwrap())
+    };
+    assert_eq!((beta(0), beta(1)), (None, Some("context-1m-2025-08-07")));
+    let key = sent[1].headers.get("x-api-key").unwrap();
+    assert_eq!(
+        key.to_str().unwrap(),
+        "sk-made-up",
+        "the client's own key goes nowhere"
+    );
+}
