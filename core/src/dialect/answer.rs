@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use http::StatusCode;
 
+use super::openai_responses::OPENAI_RESPONSES;
 use super::{Asked, Dialect, SseEvent};
 use crate::error::Error;
 use crate::types::{DialectId, FailureClass, JsonMap, Reply, StreamEvent};
@@ -136,7 +137,7 @@ pub trait EventWriter: Send {
 pub fn ingress(id: DialectId) -> Option<&'static dyn Ingress> {
     match id {
         DialectId::OpenaiChat => None,
-        DialectId::OpenaiResponses => None,
+        DialectId::OpenaiResponses => Some(&OPENAI_RESPONSES),
         DialectId::AnthropicMessages => None,
         DialectId::Gemini | DialectId::BedrockConverse | DialectId::CohereChat | DialectId::OllamaChat => {
             None
