@@ -8,12 +8,12 @@ use super::{Asked, Dialect, SseEvent};
 use crate::error::Error;
 use crate::types::{DialectId, FailureClass, JsonMap, Reply, StreamEvent};
 
-/// What a client asked for: the request as we read it, and its body as it came, since some formats repeat it in the reply.
+/// What a client asked for: the request as we read it, and of its body what replies repeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
     /// The request.
     pub asked: Asked,
-    /// The body.
+    /// The fields of its body that are among [`Ingress::repeats`], as they came.
     pub body: JsonMap,
 }
 
@@ -79,7 +79,7 @@ fn status(class: Option<FailureClass>, seen: Option<u16>) -> StatusCode {
         Some(C::Server) | None => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let kept: &[u16] = match class {
-        Some(C::InvalidRequest) => &[413, 422],
+        Some(C::InvalidRequest) => &[404, 405, 413, 422],
         Some(C::Authentication) => &[403],
         Some(C::Server) => &[502, 504],
         _ => &[],
@@ -112,6 +112,11 @@ pub trait Ingress: Dialect {
         b""
     }
 
+    /// The fields of a request's body that replies repeat.
+    fn repeats(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The header that carries the id of a request.
     fn id_header(&self) -> &'static str;
 
@@ -136,7 +141,7 @@ pub trait EventWriter: Send {
 pub fn ingress(id: DialectId) -> Option<&'static dyn Ingress> {
     match id {
         DialectId::OpenaiChat => Some(&super::openai_chat::OPENAI_CHAT),
-        DialectId::OpenaiResponses => None,
+        DialectId::OpenaiResponses => Some(&super::openai_responses::OPENAI_RESPONSES),
         DialectId::AnthropicMessages => Some(&super::anthropic_messages::ANTHROPIC_MESSAGES),
         DialectId::Gemini | DialectId::BedrockConverse | DialectId::CohereChat | DialectId::OllamaChat => {
             None
