@@ -84,13 +84,15 @@ pub(super) struct Counts {
     input_tokens: u64,
     cache_creation_input_tokens: u64,
     cache_read_input_tokens: u64,
-    cache_creation: Written,
+    /// Not at a stream's beginning: SDKs take no later word on it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_creation: Option<Written>,
     output_tokens: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     output_tokens_details: Option<OutputDetails>,
 }
 
-#[derive(Serialize, Default)]
+#[derive(Serialize)]
 struct Written {
     ephemeral_5m_input_tokens: u64,
     ephemeral_1h_input_tokens: u64,
@@ -112,10 +114,10 @@ impl From<&Usage> for Counts {
             input_tokens: rest.saturating_sub(written),
             cache_creation_input_tokens: written,
             cache_read_input_tokens: read,
-            cache_creation: Written {
+            cache_creation: Some(Written {
                 ephemeral_5m_input_tokens: written.saturating_sub(written_1h),
                 ephemeral_1h_input_tokens: written_1h,
-            },
+            }),
             output_tokens: usage.output_tokens,
             output_tokens_details: (usage.reasoning_tokens > 0).then_some(OutputDetails {
                 thinking_tokens: usage.reasoning_tokens,

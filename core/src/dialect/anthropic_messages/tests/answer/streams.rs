@@ -15,7 +15,6 @@ fn a_stream_begins_and_ends_as_the_vendors() {
         "id": "msg_01AbC", "type": "message", "role": "assistant", "model": "gpt-4o", "content": [],
         "stop_reason": null, "stop_sequence": null, "stop_details": null,
         "usage": {"input_tokens": 0, "cache_creation_input_tokens": 0, "cache_read_input_tokens": 0,
-            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
             "output_tokens": 0}}})];
     expected.extend(text_block(0, &["he", "l\nlo"]));
     expected.push(json!({"type": "message_delta",
