@@ -3,6 +3,7 @@
 //! A dialect never opens a socket, reads a clock or keeps a key. What it cannot say it refuses by name
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
 
+mod answer;
 pub mod anthropic_messages;
 pub(crate) mod asked;
 pub mod bedrock_converse;
@@ -11,6 +12,7 @@ pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
 mod embed;
+pub(crate) mod envelope;
 mod event_stream;
 pub(crate) mod evidence;
 pub(crate) mod fit;
@@ -31,6 +33,8 @@ mod strict;
 pub(crate) mod testing;
 pub(crate) mod vendor;
 
+pub(crate) use answer::put_event;
+pub use answer::{EventWriter, Heard, Ingress, Opening, Problem, ingress};
 pub use embed::{EmbedInput, Embedder, PartLimits, embedder, length, parts};
 pub use event_stream::EventStreamParser;
 pub use sse::{SseEvent, SseParser};
