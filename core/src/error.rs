@@ -169,6 +169,16 @@ impl Error {
         self.0.kind
     }
 
+    /// The stable code, the same in every language: the failure class of an error that is one, else the kind's.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match (self.kind(), self.class()) {
+            (ErrorKind::Failed, Some(class)) => class.as_str(),
+            (ErrorKind::Failed, None) => ErrorKind::Internal.as_str(),
+            (kind, _) => kind.as_str(),
+        }
+    }
+
     /// The class of the (last) failure; None for config and internal errors.
     #[must_use]
     pub fn class(&self) -> Option<FailureClass> {

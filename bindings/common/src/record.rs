@@ -81,11 +81,7 @@ pub struct ErrorRecord {
 pub fn error_record(error: &Error) -> ErrorRecord {
     let failure = error.failure();
     let class = error.class().map(FailureClass::as_str);
-    let code = match (error.kind(), class) {
-        (ErrorKind::Failed, Some(class)) => class,
-        (ErrorKind::Failed, None) => ErrorKind::Internal.as_str(),
-        (kind, _) => kind.as_str(),
-    };
+    let code = error.code();
     let cost = error.cost();
     let last = match (error.kind(), failure) {
         (ErrorKind::Failed, _) | (_, None) => None,

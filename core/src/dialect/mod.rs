@@ -3,6 +3,7 @@
 //! A dialect never opens a socket, reads a clock or keeps a key. What it cannot say it refuses by name
 //! ([`Failure::unsupported`]); what it must change without changing the meaning it lists in [`Encoded::adapted`].
 
+mod answer;
 pub mod anthropic_messages;
 pub(crate) mod asked;
 pub mod bedrock_converse;
@@ -31,6 +32,8 @@ mod strict;
 pub(crate) mod testing;
 pub(crate) mod vendor;
 
+pub(crate) use answer::put_event;
+pub use answer::{EventWriter, Heard, Ingress, Opening, Problem, ingress};
 pub use embed::{EmbedInput, Embedder, PartLimits, embedder, length, parts};
 pub use event_stream::EventStreamParser;
 pub use sse::{SseEvent, SseParser};
