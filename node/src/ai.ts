@@ -21,10 +21,11 @@
 
 import type { ProviderV4 } from "@ai-sdk/provider" with { "resolution-mode": "import" };
 
-import { HotspareEmbeddingModel } from "./ai/embedding";
-import { noSuchModel } from "./ai/errors";
-import { HotspareLanguageModel, type OnRestart } from "./ai/model";
-import { Client, type Source } from "./client";
+import { HotspareEmbeddingModel } from "./ai/embedding.js";
+import { noSuchModel } from "./ai/errors.js";
+import { HotspareLanguageModel, type OnRestart } from "./ai/model.js";
+import { Client } from "./client.js";
+import type { Source } from "./types.js";
 
 export type { HotspareEmbeddingModel, HotspareLanguageModel, OnRestart };
 

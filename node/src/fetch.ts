@@ -1,7 +1,6 @@
-/**
- * `fetch` without a socket: what a vendor's SDK would send over HTTP is answered by the client, with failover, in the
- * vendor's own format.
- */
+// `fetch` without a socket: what a vendor's SDK would send over HTTP is answered by the client, with failover, in the
+// vendor's own format.
+import type { ReadableByteStreamController, UnderlyingByteSource } from "node:stream/web";
 
 /** A request as the core takes it. */
 export interface HttpAsk {
@@ -134,7 +133,7 @@ function respond(answer: HttpAnswer, url: URL, signal: AbortSignal | undefined):
 /** A streamed body: read only as fast as it is read here, and closed when it is cancelled, aborted or forgotten. */
 class Body implements UnderlyingByteSource {
   readonly type = "bytes";
-  readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  readonly stream: ReadableStream<Uint8Array>;
   readonly #feed: ChunkFeed;
   readonly #listener: AbortListener | undefined;
   #controller: ReadableByteStreamController | undefined;

@@ -1,10 +1,10 @@
 import type { EmbeddingModelV4, EmbeddingModelV4CallOptions, EmbeddingModelV4Result, SharedV4Warning } from "@ai-sdk/provider" with { "resolution-mode": "import" };
 
-import type { Client } from "../client";
-import { callError } from "./errors";
-import { ours } from "./prompt";
-import { given, warnAboutHeaders } from "./request";
-import { adaptions, metadataOf } from "./result";
+import type { Client } from "../client.js";
+import { callError } from "./errors.js";
+import { ours } from "./prompt.js";
+import { given, warnAboutHeaders } from "./request.js";
+import { adaptions, metadataOf } from "./result.js";
 
 /** A route of kind `embed`, or one target, as an embedding model of the AI SDK. */
 export class HotspareEmbeddingModel implements EmbeddingModelV4 {
@@ -33,7 +33,7 @@ export class HotspareEmbeddingModel implements EmbeddingModelV4 {
     warnAboutHeaders(call.headers, warnings);
     const options = { ...given({ dimensions }), ...ours(call), route: this.modelId };
     try {
-      const made = await this.#client.embed(values, { ...options, ...(signal && { signal }) });
+      const made = await this.#client.embed(values, { ...options, signal });
       return {
         embeddings: made.embeddings.map((vector) => [...vector]),
         usage: { tokens: made.usage.inputTokens },

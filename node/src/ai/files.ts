@@ -1,9 +1,8 @@
-/** The AI SDK's files as parts of a message in OpenAI's shape. */
-
+// The AI SDK's files as parts of a message in OpenAI's shape.
 import type { SharedV4FileData } from "@ai-sdk/provider" with { "resolution-mode": "import" };
 
-import { unsupported } from "./errors";
-import type { Json } from "./json";
+import { unsupported } from "./errors.js";
+import type { Json } from "./json.js";
 
 /** What a prompt's files and those of a tool's result have in common. */
 export interface FileLike {

@@ -5,14 +5,16 @@ import type {
   LanguageModelV4StreamPart,
   LanguageModelV4StreamResult,
 } from "@ai-sdk/provider" with { "resolution-mode": "import" };
+import type { ReadableStreamDefaultController, UnderlyingSource } from "node:stream/web";
 
-import type { Client, Stream } from "../client";
-import { HotspareError } from "../errors";
-import type { ChatOptions, Messages, StreamEvent } from "../types";
-import { callError, unsupported } from "./errors";
-import { Parts } from "./parts";
-import { type Asked, askedOf } from "./request";
-import { adaptions, contentOf, finishOf, metadataOf, responseOf, usageOf } from "./result";
+import type { Client } from "../client.js";
+import { HotspareError } from "../errors.js";
+import type { Stream } from "../stream.js";
+import type { Abortable, ChatOptions, StreamEvent } from "../types.js";
+import { callError, unsupported } from "./errors.js";
+import { Parts } from "./parts.js";
+import { type Asked, askedOf } from "./request.js";
+import { adaptions, contentOf, finishOf, metadataOf, responseOf, usageOf } from "./result.js";
 
 /** What a stream does when its answer begins anew: see `HotspareSettings.onRestart`. */
 export type OnRestart = "error" | "mark";
@@ -42,7 +44,7 @@ export class HotspareLanguageModel implements LanguageModelV4 {
     const asked = askedOf(call);
     const body = this.#body(asked);
     try {
-      const reply = await this.#client.chat(asked.messages as Messages, this.#options(asked, call));
+      const reply = await this.#client.chat(asked.messages, this.#options(asked, call));
       return {
         content: contentOf(reply),
         finishReason: finishOf(reply),
@@ -61,15 +63,15 @@ export class HotspareLanguageModel implements LanguageModelV4 {
   async doStream(call: LanguageModelV4CallOptions): Promise<LanguageModelV4StreamResult> {
     const asked = askedOf(call);
     const body = this.#body(asked);
-    const events = this.#client.stream(asked.messages as Messages, this.#options(asked, call));
+    const events = this.#client.stream(asked.messages, this.#options(asked, call));
     const wrap = (error: unknown): unknown => callError(error, this.modelId, body);
     const answer = new Answer(events, wrap, this.#onRestart, asked.warnings);
     await answer.open();
     return { stream: new ReadableStream(answer, { highWaterMark: 0 }), request: { body } };
   }
 
-  #options(asked: Asked, call: LanguageModelV4CallOptions): ChatOptions {
-    return { ...asked.options, route: this.modelId, ...(call.abortSignal && { signal: call.abortSignal }) };
+  #options(asked: Asked, call: LanguageModelV4CallOptions): ChatOptions & Abortable {
+    return { ...asked.options, route: this.modelId, signal: call.abortSignal };
   }
 
   #body({ messages, options }: Asked): unknown {
@@ -78,7 +80,7 @@ export class HotspareLanguageModel implements LanguageModelV4 {
 }
 
 /** The source of a stream's parts: an event is taken when a part is asked for. */
-class Answer implements UnderlyingDefaultSource<LanguageModelV4StreamPart> {
+class Answer implements UnderlyingSource<LanguageModelV4StreamPart> {
   readonly #stream: Stream;
   readonly #events: AsyncIterator<StreamEvent>;
   readonly #wrap: (error: unknown) => unknown;

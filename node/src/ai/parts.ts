@@ -1,9 +1,9 @@
-/** The events of a stream as the AI SDK's parts. */
-
+// The events of a stream as the AI SDK's parts.
 import type { LanguageModelV4StreamPart, SharedV4ProviderMetadata } from "@ai-sdk/provider" with { "resolution-mode": "import" };
 
-import type { Reply, StreamEvent, ToolCallDelta, Usage } from "../types";
-import type { Json } from "./json";
+import type { Reply } from "../reply.js";
+import type { StreamEvent, ToolCallDelta, Usage } from "../types.js";
+import type { Json } from "./json.js";
 import {
   finishOf,
   merged,
@@ -13,7 +13,7 @@ import {
   signedReasoning,
   toolCalls,
   usageOf,
-} from "./result";
+} from "./result.js";
 
 type Part = LanguageModelV4StreamPart;
 type Kind = "text" | "reasoning";

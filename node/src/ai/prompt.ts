@@ -1,10 +1,8 @@
-/** The AI SDK's prompt as messages in OpenAI's shape. */
-
+// The AI SDK's prompt as messages in OpenAI's shape.
 import type {
   LanguageModelV4FilePart,
   LanguageModelV4Message,
   LanguageModelV4Prompt,
-  LanguageModelV4ReasoningPart,
   LanguageModelV4TextPart,
   LanguageModelV4ToolCallPart,
   LanguageModelV4ToolResultOutput,
@@ -13,8 +11,9 @@ import type {
   SharedV4Warning,
 } from "@ai-sdk/provider" with { "resolution-mode": "import" };
 
-import { type FileLike, filePart } from "./files";
-import type { Json } from "./json";
+import type { ChatMessage } from "../types.js";
+import { type FileLike, filePart } from "./files.js";
+import type { Json } from "./json.js";
 
 type Assistant = Extract<LanguageModelV4Message, { role: "assistant" }>;
 type AssistantPart = Assistant["content"][number];
@@ -22,8 +21,8 @@ type ToolPart = Extract<LanguageModelV4Message, { role: "tool" }>["content"][num
 type ContentOutput = Extract<LanguageModelV4ToolResultOutput, { type: "content" }>["value"][number];
 
 /** The messages, and into `warnings` what could not be said in them. */
-export function messagesOf(prompt: LanguageModelV4Prompt, warnings: SharedV4Warning[]): Json[] {
-  return prompt.flatMap((message) => messageOf(message, warnings));
+export function messagesOf(prompt: LanguageModelV4Prompt, warnings: SharedV4Warning[]): ChatMessage[] {
+  return prompt.flatMap((message) => messageOf(message, warnings)) as object[] as ChatMessage[];
 }
 
 /** What a caller said for us alone, in the names of our requests. */
@@ -68,20 +67,25 @@ function assistant(parts: readonly AssistantPart[], cache_control: unknown, warn
   const content: Json[] = [];
   const calls: Json[] = [];
   const reasoning: unknown[] = [];
+  let refusal: string | undefined;
   for (const part of parts) {
+    const { reasoning_details, refusal: refused, restart: _, ...own } = ours(part);
+    // Only what a vendor signed goes back to it. It may be on any part.
+    if (Array.isArray(reasoning_details)) reasoning.push(...(reasoning_details as unknown[]));
     switch (part.type) {
       case "text":
-        content.push(textPart(part.text, ours(part)));
+        if (refused === true) refusal = part.text;
+        // A text may be there only for what it carries.
+        else if (part.text !== "") content.push(textPart(part.text, own));
         break;
       case "file":
-        content.push(filePart(part, ours(part)));
+        content.push(filePart(part, own));
         break;
       case "reasoning":
-        reasoning.push(...reasoningBlocks(part));
         break;
       case "tool-call":
         if (part.providerExecuted) warnings.push(leftOut(`the call of ${part.toolName}, which a vendor ran itself`));
-        else calls.push(toolCall(part));
+        else calls.push(toolCall(part, own));
         break;
       case "tool-result":
         warnings.push(leftOut(`the result of ${part.toolName}, which a vendor ran itself`));
@@ -98,6 +102,7 @@ function assistant(parts: readonly AssistantPart[], cache_control: unknown, warn
     role: "assistant",
     content: content.length > 0 ? marked(content, cache_control) : null,
     ...(calls.length > 0 && { tool_calls: calls }),
+    ...(refusal !== undefined && { refusal }),
     ...(reasoning.length > 0 && { reasoning_details: reasoning }),
   };
 }
@@ -106,15 +111,9 @@ function leftOut(what: string): SharedV4Warning {
   return { type: "other", message: `left out: ${what}` };
 }
 
-/** Only what a vendor signed goes back to it; what can be read is its shadow. */
-function reasoningBlocks(part: LanguageModelV4ReasoningPart): readonly unknown[] {
-  const blocks = ours(part)["reasoning_details"];
-  return Array.isArray(blocks) ? blocks : [];
-}
-
-function toolCall(part: LanguageModelV4ToolCallPart): Json {
+function toolCall(part: LanguageModelV4ToolCallPart, fields: Json): Json {
   const called = { name: part.toolName, arguments: JSON.stringify(part.input ?? {}) };
-  return { ...ours(part), id: part.toolCallId, type: "function", function: called };
+  return { ...fields, id: part.toolCallId, type: "function", function: called };
 }
 
 /** How the formats that know of failed calls are told of one. */

@@ -1,5 +1,4 @@
-/** A call of the AI SDK as a request of the client. */
-
+// A call of the AI SDK as a request of the client.
 import type {
   JSONSchema7,
   LanguageModelV4CallOptions,
@@ -7,12 +6,13 @@ import type {
   SharedV4Warning,
 } from "@ai-sdk/provider" with { "resolution-mode": "import" };
 
-import type { Json } from "./json";
-import { messagesOf, ours } from "./prompt";
+import type { ChatMessage } from "../types.js";
+import type { Json } from "./json.js";
+import { messagesOf, ours } from "./prompt.js";
 
 /** What the client is asked, without the route and the signal, and what could not be said. */
 export interface Asked {
-  readonly messages: Json[];
+  readonly messages: ChatMessage[];
   readonly options: Json;
   readonly warnings: SharedV4Warning[];
 }

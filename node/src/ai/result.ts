@@ -1,16 +1,17 @@
-/** A reply as the AI SDK's result. */
-
+// A reply as the AI SDK's result.
 import type {
   JSONObject,
   LanguageModelV4Content,
   LanguageModelV4FinishReason,
+  LanguageModelV4ResponseMetadata,
   LanguageModelV4Usage,
   SharedV4ProviderMetadata,
   SharedV4Warning,
 } from "@ai-sdk/provider" with { "resolution-mode": "import" };
 
-import type { Attempt, FinishReason, Reply, Usage } from "../types";
-import type { Json } from "./json";
+import type { Reply } from "../reply.js";
+import type { Account, Attempt, FinishReason, Usage } from "../types.js";
+import type { Json } from "./json.js";
 
 /** What the AI SDK is told under our name. */
 export function metadata(fields: Json): SharedV4ProviderMetadata {
@@ -18,7 +19,7 @@ export function metadata(fields: Json): SharedV4ProviderMetadata {
 }
 
 /** Who answered, at what price, and what had been tried before. */
-export function metadataOf(reply: Pick<Reply, "target" | "costUsd" | "trail">): SharedV4ProviderMetadata {
+export function metadataOf(reply: Account): SharedV4ProviderMetadata {
   const { target, costUsd, trail } = reply;
   return metadata({ target, costUsd, attempts: trail.length, trail: trail.map(step), adapted: adapted(trail) });
 }
@@ -62,23 +63,17 @@ export function merged(one: SharedV4ProviderMetadata | undefined, other: Json | 
 
 /** The calls it made. A vendor's mark on one comes back with the history. */
 export function toolCalls(reply: Reply): (LanguageModelV4Content & { type: "tool-call" })[] {
-  const marks = (reply.message["tool_calls"] ?? []) as readonly { readonly extra_content?: unknown }[];
-  return reply.toolCalls.map((call, index) => {
-    const extra_content = marks[index]?.extra_content;
-    return {
-      type: "tool-call",
-      toolCallId: call.id,
-      toolName: call.name,
-      input: call.arguments,
-      ...(extra_content !== undefined && { providerMetadata: metadata({ extra_content }) }),
-    };
+  return reply.toolCalls.map(({ id, name, arguments: input, signature }) => {
+    const extra_content = { google: { thought_signature: signature } };
+    const marked = signature !== null && { providerMetadata: metadata({ extra_content }) };
+    return { type: "tool-call", toolCallId: id, toolName: name, input, ...marked };
   });
 }
 
 /** Reasoning that its vendor wants back: the last part of an answer carries it, since that part is still open by then. */
 export function signedReasoning(reply: Reply): Json | undefined {
-  const { reasoning_details } = reply.message;
-  return reasoning_details === undefined ? undefined : { reasoning_details };
+  const reasoning_details = reply.reasoningBlocks;
+  return reasoning_details.length > 0 ? { reasoning_details } : undefined;
 }
 
 const FINISH: Readonly<Record<FinishReason, LanguageModelV4FinishReason["unified"]>> = {
@@ -120,7 +115,7 @@ export function usageOf(usage: Usage | undefined): LanguageModelV4Usage {
 }
 
 /** Which reply it is. */
-export function responseOf({ id, model, created }: Reply): { id?: string; modelId?: string; timestamp: Date } {
+export function responseOf({ id, model, created }: Reply): LanguageModelV4ResponseMetadata {
   return {
     ...(id !== null && { id }),
     ...(model !== null && { modelId: model }),
