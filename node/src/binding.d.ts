@@ -13,6 +13,11 @@ export declare class Client {
   embedSync(request: string): string
   /** Begins a stream. */
   open(request: string): Events
+  /**
+   * Begins the answer to a client that speaks a vendor's format. `headers` are names and values in turn; `patience` is
+   * how many seconds it waits for a whole reply.
+   */
+  serve(method: string, path: string, headers: Array<string>, body?: string | Uint8Array | undefined | null, patience?: number | undefined | null): Served
   /** What is known now. */
   status(): string
   /** What would be done with a request. */
@@ -64,6 +69,16 @@ export declare class Ready {
   cancel(ticket: number): void
 }
 
+/** A reply in a vendor's format. Dropping or closing it closes the connection to the vendor. */
+export declare class Served {
+  /** The head; null when it was closed before; or the ticket under which either comes. */
+  head(ready: Ready): ServedHead | number | null
+  /** The bytes that are there; null, which is the end; or the ticket under which either comes. */
+  next(ready: Ready): Buffer | number | null
+  /** Closes the connection to the vendor now. */
+  close(): void
+}
+
 /** Fake providers on ports of 127.0.0.1. */
 export declare class Simulator {
   /** Starts every provider of a script, given as JSON text. */
@@ -98,6 +113,16 @@ export declare function replyMessage(reply: string): string
 
 /** A reply that is given back as JSON text, as an OpenAI `chat.completion` object. */
 export declare function replyToOpenai(reply: string): string
+
+/** What comes before the bytes of a reply. */
+export interface ServedHead {
+  /** HTTP status. */
+  status: number
+  /** Names, in lower case, and values: a JSON array of pairs. */
+  headers: string
+  /** The body, when it is no stream. */
+  whole?: Buffer
+}
 
 /** Begins to make a client. */
 export declare function startOpen(ready: Ready, kind: string, value: string | Array<string>): number

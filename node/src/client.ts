@@ -5,6 +5,7 @@ import { type Listener, Listeners } from "./listeners.js";
 import { native } from "./native.js";
 import { Embeddings, Reply } from "./reply.js";
 import { encodeChat, encodeSource, encodeTexts } from "./request.js";
+import { serve } from "./serve.js";
 import type { Event, Explanation, Status } from "./status.js";
 import { Stream, SyncStream } from "./stream.js";
 import type { Abortable, ChatOptions, EmbedOptions, Messages, Source } from "./types.js";
@@ -13,6 +14,7 @@ import type { Abortable, ChatOptions, EmbedOptions, Messages, Source } from "./t
 export class Client {
   #native: Binding.Client | null;
   #listeners: Listeners | null = null;
+  #fetch: typeof globalThis.fetch | null = null;
 
   private constructor(client: Binding.Client) {
     this.#native = client;
@@ -86,6 +88,16 @@ export class Client {
     const client = this.#alive();
     const request = encodeTexts(texts, options);
     return new Embeddings(JSON.parse(attempt(() => client.embedSync(request))) as Embeddings);
+  }
+
+  /** A `fetch` to give to a vendor's SDK, as in `new OpenAI({ apiKey: "unused", fetch: client.fetch })`: its requests are
+   * answered by this client, with failover, in the vendor's own format. It opens no connection to where they were to go. */
+  get fetch(): typeof globalThis.fetch {
+    if (this.#fetch === null) {
+      const { createFetch } = require("./fetch.js") as typeof import("./fetch.js");
+      this.#fetch = createFetch((ask) => serve(this.#alive(), ask));
+    }
+    return this.#fetch;
   }
 
   /** What is known now of targets and keys: breakers, limits, latencies, errors, money. Changes nothing. */

@@ -7,12 +7,13 @@ use hotspare::types::{ChatRequest, EmbedRequest};
 use hotspare::{Error, Result};
 use hotspare_bridge::{SharedClient, Source, guarded, spawn};
 use napi::Env;
-use napi::bindgen_prelude::Either;
+use napi::bindgen_prelude::{Either, Uint8Array};
 use napi_derive::napi;
 
 use crate::errors::thrown;
 use crate::feed::EventFeed;
 use crate::ready::{Ready, Value};
+use crate::serve::{self, Served};
 use crate::stream::Events;
 use crate::wait::block_on;
 use crate::wire;
@@ -111,6 +112,21 @@ impl Client {
     #[napi(catch_unwind)]
     pub fn open(&self, request: String) -> napi::Result<Events> {
         Ok(Events::new(self.shared()?.open(parse(&request)?)))
+    }
+
+    /// Begins the answer to a client that speaks a vendor's format. `headers` are names and values in turn; `patience` is
+    /// how many seconds it waits for a whole reply.
+    #[napi(catch_unwind)]
+    pub fn serve(
+        &self,
+        method: String,
+        path: String,
+        headers: Vec<String>,
+        body: Option<Either<String, Uint8Array>>,
+        patience: Option<f64>,
+    ) -> napi::Result<Served> {
+        let ask = guarded(|| serve::ask(&method, path, headers, body, patience)).map_err(thrown)?;
+        Ok(Served::new(self.shared()?.serve(ask)))
     }
 
     /// What is known now.

@@ -9,8 +9,7 @@ use napi::Env;
 use napi_derive::napi;
 use serde::Serialize;
 
-use crate::ready::{Ready, Source, Value};
-use crate::stream::{Taken, taken};
+use crate::ready::{Next, Ready, Source, Value};
 use crate::wire;
 
 /// The events of one client, taken in lists. Waiting for them does not keep the event loop.
@@ -49,8 +48,8 @@ impl EventFeed {
     /// The events that are there, and how many before them were dropped, as JSON; null, which is the end; or the ticket
     /// under which either comes.
     #[napi(catch_unwind, ts_return_type = "string | number | null")]
-    pub fn next(&self, env: Env, ready: &Ready) -> napi::Result<Taken> {
-        taken(ready.next(&env, &self.0, false))
+    pub fn next(&self, env: Env, ready: &Ready) -> Next {
+        ready.next(&env, &self.0, false)
     }
 
     /// Ends the feed: what waits can still be taken.

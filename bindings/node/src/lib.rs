@@ -8,6 +8,7 @@ pub mod client;
 mod errors;
 pub mod feed;
 pub mod ready;
+pub mod serve;
 pub mod simulator;
 pub mod stream;
 mod wait;

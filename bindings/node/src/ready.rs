@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 
+use bytes::Bytes;
 use hotspare::Result;
 use hotspare_bridge::{SharedClient, Task, guarded, spawn_then};
 use napi::bindgen_prelude::{Function, Null, ToNapiValue, Unknown};
@@ -15,12 +16,19 @@ use napi::{Env, Status, sys};
 use napi_derive::napi;
 
 use crate::client::Client;
+use crate::errors::thrown;
+use crate::serve::ServedHead;
 use crate::wire;
 
 /// What a call comes to.
-pub(crate) enum Value {
+pub enum Value {
     /// JSON.
     Text(String),
+    /// A piece of a body.
+    Bytes(Bytes),
+    /// What comes before a body.
+    Head(Box<ServedHead>),
+    /// A new client.
     Client(Arc<SharedClient>),
     /// The end of a source.
     End,
@@ -197,11 +205,29 @@ impl ToNapiValue for Value {
         unsafe {
             match value {
                 Self::Text(text) => String::to_napi_value(env, text),
+                Self::Bytes(bytes) => copied(env, &bytes),
+                Self::Head(head) => ServedHead::to_napi_value(env, *head),
                 Self::Client(shared) => Client::to_napi_value(env, Client::new(shared)),
                 Self::End => Null::to_napi_value(env, Null),
             }
         }
     }
+}
+
+/// A buffer of its own: what it is made of costs more to lend to JavaScript than to copy.
+fn copied(env: sys::napi_env, bytes: &[u8]) -> napi::Result<sys::napi_value> {
+    let mut buffer = ptr::null_mut();
+    // SAFETY: `env` is the caller's, on its thread, and `bytes` are as long as they say.
+    napi::check_status!(unsafe {
+        sys::napi_create_buffer_copy(
+            env,
+            bytes.len(),
+            bytes.as_ptr().cast(),
+            ptr::null_mut(),
+            &mut buffer,
+        )
+    })?;
+    Ok(buffer)
 }
 
 /// The results that wait for one environment. Made once in each.
@@ -285,10 +311,25 @@ impl Ready {
     }
 }
 
-/// What a source has, or will have.
-pub(crate) enum Next {
+/// What a source has, or the ticket under which it comes.
+pub enum Next {
+    /// It is there.
     Now(Result<Value>),
+    /// It comes under this ticket.
     Later(f64),
+}
+
+impl ToNapiValue for Next {
+    unsafe fn to_napi_value(env: sys::napi_env, next: Self) -> napi::Result<sys::napi_value> {
+        // SAFETY: `env` is the caller's, on its thread.
+        unsafe {
+            match next {
+                Self::Now(Ok(value)) => Value::to_napi_value(env, value),
+                Self::Now(Err(error)) => Err(thrown(error)),
+                Self::Later(ticket) => f64::to_napi_value(env, ticket),
+            }
+        }
+    }
 }
 
 impl Drop for Ready {

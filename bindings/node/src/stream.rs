@@ -8,7 +8,6 @@ use hotspare::Result;
 use hotspare::types;
 use hotspare_bridge::EventQueue;
 use napi::Env;
-use napi::bindgen_prelude::{Either3, Null};
 use napi_derive::napi;
 
 use crate::errors::thrown;
@@ -47,8 +46,8 @@ impl Events {
 impl Events {
     /// The events that are there, as a JSON array; null, which is the end; or the ticket under which either comes.
     #[napi(catch_unwind, ts_return_type = "string | number | null")]
-    pub fn next(&self, env: Env, ready: &Ready) -> napi::Result<Taken> {
-        taken(ready.next(&env, &self.0, true))
+    pub fn next(&self, env: Env, ready: &Ready) -> Next {
+        ready.next(&env, &self.0, true)
     }
 
     /// Waits until the first content is there.
@@ -59,8 +58,8 @@ impl Events {
 
     /// Waits for events: a JSON array; or null, which is the end.
     #[napi(catch_unwind, ts_return_type = "string | null")]
-    pub fn next_sync(&self) -> napi::Result<Taken> {
-        taken(Next::Now(block_on(poll_fn(|cx| self.0.poll(cx)))))
+    pub fn next_sync(&self) -> Next {
+        Next::Now(block_on(poll_fn(|cx| self.0.poll(cx))))
     }
 
     /// The target that answers; none before the first content.
@@ -73,17 +72,5 @@ impl Events {
     #[napi(catch_unwind)]
     pub fn close(&self) {
         self.0.0.close();
-    }
-}
-
-/// A value that is there, or the ticket under which it comes.
-pub(crate) type Taken = Either3<String, f64, Null>;
-
-pub(crate) fn taken(next: Next) -> napi::Result<Taken> {
-    match next {
-        Next::Now(Ok(Value::Text(text))) => Ok(Either3::A(text)),
-        Next::Now(Ok(_)) => Ok(Either3::C(Null)),
-        Next::Now(Err(error)) => Err(thrown(error)),
-        Next::Later(ticket) => Ok(Either3::B(ticket)),
     }
 }
