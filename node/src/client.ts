@@ -52,7 +52,7 @@ export class Client {
   stream(messages: Messages, options: ChatOptions & Abortable = {}): Stream {
     const client = this.#alive();
     const request = encodeChat(messages, options);
-    return new Stream(() => client.open(request), options.signal);
+    return Stream.of(() => client.open(request), options.signal);
   }
 
   /** The vectors of texts, in their order. More texts than a vendor takes at once go out in parts, one after the other,
@@ -80,7 +80,7 @@ export class Client {
     attempt(() => {
       events.openSync();
     });
-    return new SyncStream(events);
+    return SyncStream.of(events);
   }
 
   /** The vectors of texts, in their order. Blocks the thread: for scripts, not for servers. */

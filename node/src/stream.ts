@@ -47,10 +47,14 @@ export class Stream implements AsyncIterableIterator<StreamEvent> {
   readonly #signal: AbortSignal | null;
   #forget: (() => void) | null = null;
 
-  /** @internal */
-  constructor(open: () => Binding.Events, signal: AbortSignal | null | undefined) {
+  private constructor(open: () => Binding.Events, signal: AbortSignal | null | undefined) {
     this.#open = open;
     this.#signal = signal ?? null;
+  }
+
+  /** @internal */
+  static of(open: () => Binding.Events, signal: AbortSignal | null | undefined): Stream {
+    return new Stream(open, signal);
   }
 
   /** The target that answers; null before the first content. */
@@ -240,9 +244,13 @@ export class SyncStream implements IterableIterator<StreamEvent> {
   #next = 0;
   #reply: Reply | null = null;
 
-  /** @internal */
-  constructor(events: Binding.Events) {
+  private constructor(events: Binding.Events) {
     this.#events = events;
+  }
+
+  /** @internal */
+  static of(events: Binding.Events): SyncStream {
+    return new SyncStream(events);
   }
 
   /** The target that answers. */
