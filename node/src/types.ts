@@ -254,6 +254,9 @@ export interface ToolCall {
   readonly arguments: string;
   /** An opaque mark that the vendor wants back with the history; `reply.message` has it. */
   readonly signature: string | null;
+  /** Fields of the vendor's that have no place of their own; `reply.message` has them. A call of one of OpenAI's custom
+   * tools has its `type` here, and its input as `arguments`. */
+  readonly extra: Readonly<Record<string, unknown>>;
 }
 
 /** Reasoning that a vendor wants back unchanged in later turns; `reply.message` has it. */
