@@ -1,0 +1,2 @@
+/** An object of a request, in the names of the wire. */
+export type Json = Record<string, unknown>;
