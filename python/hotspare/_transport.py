@@ -7,7 +7,7 @@ request it was given.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any
 
 from . import _native
 from ._control import Controlled
@@ -21,13 +21,26 @@ if TYPE_CHECKING:
 
     import httpx
     import httpx2
-    from typing_extensions import Self, Unpack
+    from typing_extensions import Protocol, Self, TypeVar, Unpack
 
     from ._async import AsyncClient
     from ._client import Client
     from .types import HttpxOptions
 
     Source = str | os.PathLike[str] | Mapping[str, Any] | Client | AsyncClient | None
+
+    C = TypeVar("C", default=httpx2.Client)
+    A = TypeVar("A", default=httpx2.AsyncClient)
+
+    class HasClient(Protocol[C]):
+        """``httpx2`` or ``httpx``, the module itself."""
+
+        Client: type[C]
+
+    class HasAsyncClient(Protocol[A]):
+        """``httpx2`` or ``httpx``, the module itself."""
+
+        AsyncClient: type[A]
 
     class _SyncBase(httpx.BaseTransport, httpx2.BaseTransport):
         def handle_request(self, request: Any) -> Any: ...
@@ -70,10 +83,6 @@ class HttpxTransport(_Transport, _SyncBase):
 
     __slots__ = ()
 
-    @overload
-    def handle_request(self, request: httpx2.Request) -> httpx2.Response: ...
-    @overload
-    def handle_request(self, request: httpx.Request) -> httpx.Response: ...
     def handle_request(self, request: Any) -> Any:
         """The response, in the objects of the request's library. Ctrl-C ends the call, and closes the connection to
         the vendor."""
@@ -104,10 +113,6 @@ class AsyncHttpxTransport(_Transport, _AsyncBase):
 
     __slots__ = ()
 
-    @overload
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response: ...
-    @overload
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response: ...
     async def handle_async_request(self, request: Any) -> Any:
         """The response, in the objects of the request's library. Cancelling the task closes the connection to the
         vendor."""
@@ -138,93 +143,60 @@ class AsyncHttpxTransport(_Transport, _AsyncBase):
         await self.aclose()
 
 
-@overload
 def httpx_client(
     source: Source = None,
     *,
     targets: Sequence[str] | None = None,
-    library: Literal["httpx2"] | None = None,
+    library: HasClient[C] | None = None,
     **options: Unpack[HttpxOptions],
-) -> httpx2.Client: ...
-@overload
-def httpx_client(
-    source: Source = None,
-    *,
-    targets: Sequence[str] | None = None,
-    library: Literal["httpx"],
-    **options: Unpack[HttpxOptions],
-) -> httpx.Client: ...
-def httpx_client(
-    source: Source = None,
-    *,
-    targets: Sequence[str] | None = None,
-    library: Literal["httpx2", "httpx"] | None = None,
-    **options: Unpack[HttpxOptions],
-) -> Any:
+) -> C:
     """The ``http_client`` of an SDK, as in ``OpenAI(api_key="unused", http_client=hotspare.httpx_client(config))``.
 
-    ``source`` and ``targets`` are those of ``HttpxTransport``. ``library`` is whose ``Client`` it is: ``httpx2`` where
-    it is installed, else ``httpx``, unless told. Of the library's options those are taken that say nothing of
-    connections. No ``timeout`` of its own by default: the route has them.
+    ``source`` and ``targets`` are those of ``HttpxTransport``. ``library`` is the module whose ``Client`` it is:
+    ``httpx2`` where it is installed, else ``httpx``, unless given. Of the library's options those are taken that say
+    nothing of connections. No ``timeout`` of its own by default: the route has them.
     """
-    module = _import(library)
-    _refuse(options)
-    return module.Client(transport=HttpxTransport(source, targets=targets), **{"timeout": None, **options})
+    make = _library(library, "Client")
+    return make(transport=HttpxTransport(source, targets=targets), **_options(options))
 
 
-@overload
 def httpx_async_client(
     source: Source = None,
     *,
     targets: Sequence[str] | None = None,
-    library: Literal["httpx2"] | None = None,
+    library: HasAsyncClient[A] | None = None,
     **options: Unpack[HttpxOptions],
-) -> httpx2.AsyncClient: ...
-@overload
-def httpx_async_client(
-    source: Source = None,
-    *,
-    targets: Sequence[str] | None = None,
-    library: Literal["httpx"],
-    **options: Unpack[HttpxOptions],
-) -> httpx.AsyncClient: ...
-def httpx_async_client(
-    source: Source = None,
-    *,
-    targets: Sequence[str] | None = None,
-    library: Literal["httpx2", "httpx"] | None = None,
-    **options: Unpack[HttpxOptions],
-) -> Any:
+) -> A:
     """As ``httpx_client``, for SDKs under asyncio: the ``http_client`` of ``AsyncOpenAI`` or ``AsyncAnthropic``."""
-    module = _import(library)
-    _refuse(options)
-    return module.AsyncClient(transport=AsyncHttpxTransport(source, targets=targets), **{"timeout": None, **options})
+    make = _library(library, "AsyncClient")
+    return make(transport=AsyncHttpxTransport(source, targets=targets), **_options(options))
 
 
-def _import(library: str | None) -> Any:
+def _library(library: object, client: str) -> Any:
+    """The class called ``client`` of the library, of the first that is installed unless one is given."""
+    if library is not None:
+        if not hasattr(library, client):
+            raise TypeError(f"library is a module, httpx or httpx2, not {library!r}")
+        return getattr(library, client)
     from importlib import import_module
 
-    if library is not None and library not in LIBRARIES:
-        raise ValueError(f"library is {' or '.join(map(repr, LIBRARIES))}, not {library!r}")
-    for name in LIBRARIES if library is None else (library,):
+    for name in LIBRARIES:
         try:
-            return import_module(name)
+            return getattr(import_module(name), client)
         except ModuleNotFoundError as error:
             if error.name != name:
                 raise
-    raise ModuleNotFoundError(
-        f"{library or 'httpx2 or httpx'} is not installed: an SDK brings the one it is built on",
-        name=library or LIBRARIES[0],
-    )
+    raise ModuleNotFoundError("neither httpx2 nor httpx is installed: SDKs bring the one they are built on")
 
 
 _CONNECTIONS = frozenset({"cert", "http1", "http2", "limits", "mounts", "proxy", "transport", "verify"})
 
 
-def _refuse(options: Mapping[str, object]) -> None:
+def _options(options: Mapping[str, Any]) -> dict[str, Any]:
     for name in options:
         if name in _CONNECTIONS:
             raise TypeError(f"{name} is of no use here: hotspare makes the connections, as its config says")
+    return {"timeout": None, **options}
 
 
 class _Body:
@@ -296,11 +268,12 @@ def _library_of(request: object) -> _Library:
     kind = type(request)
     library = _libraries.get(kind)
     if library is None:
-        names = [base.__module__.partition(".")[0] for base in kind.__mro__]
-        name = next((name for name in names if name in LIBRARIES), None)
-        if name is None:
+        # A request may be of a class of the caller's own.
+        modules = [sys.modules.get(base.__module__.partition(".")[0]) for base in kind.__mro__]
+        module = next((module for module in modules if hasattr(module, "SyncByteStream")), None)
+        if module is None:
             raise TypeError(f"a request of httpx or httpx2 was expected, not {kind.__name__}")
-        library = _libraries[kind] = _Library(sys.modules[name])
+        library = _libraries[kind] = _Library(module)
     return library
 
 
