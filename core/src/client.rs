@@ -8,6 +8,7 @@ use crate::catalog::{BadCatalog, Catalog, Layer};
 use crate::config::Config;
 use crate::engine::{self, ChatStream, World};
 use crate::error::{Error, Result};
+use crate::ingress::{self, HttpAsk, Served};
 use crate::transport::{HttpTransport, Transport};
 use crate::types::{
     ChatRequest, EmbedReply, EmbedRequest, Event, Explanation, InputType, Message, Reply, Status, Tool,
@@ -226,6 +227,13 @@ impl Client {
     /// The failure that ended the request, or all of them, with the trail.
     pub fn send(&self, request: ChatRequest) -> impl Future<Output = Result<Reply>> + Send + 'static {
         engine::chat(Arc::clone(&self.world), request)
+    }
+
+    /// Answers a request as a vendor's SDK sends it, in that vendor's own format: whichever target answers, and errors
+    /// too. So an SDK can have this client in place of its HTTP transport. Dropping the future, or the stream that comes
+    /// of it, closes the connection to the vendor at once.
+    pub fn serve(&self, ask: HttpAsk) -> impl Future<Output = Served> + Send + 'static {
+        ingress::serve(Arc::clone(&self.world), ask)
     }
 
     /// Opens a stream. It is given once its first content is there: until then failures are silent.

@@ -12,6 +12,7 @@ pub mod dialect;
 mod engine;
 mod error;
 pub mod health;
+mod ingress;
 pub mod limits;
 #[cfg(feature = "mutants")]
 pub mod mutant;
@@ -27,6 +28,7 @@ pub use client::{ChatCall, Client, ClientBuilder, EmbedCall};
 pub use config::Config;
 pub use engine::ChatStream;
 pub use error::{Error, ErrorKind, Result};
+pub use ingress::{HttpAsk, Served, ServedBody, ServedStream};
 pub use types::{ChatRequest, EmbedReply, EmbedRequest, Message, Reply, StreamEvent};
 
 /// The README's Rust program compiles.

@@ -12,7 +12,7 @@ use hotspare::Config;
 const PAGE: &str = include_str!("../../docs/config.md");
 
 /// Each section of the page, by its title, and a config with a key in it that no reader knows.
-const SECTIONS: [(&str, &str); 11] = [
+const SECTIONS: [(&str, &str); 12] = [
     ("[providers.NAME]", "[providers.openai]\nzz = 1"),
     (
         "[[providers.NAME.keys]]",
@@ -29,6 +29,7 @@ const SECTIONS: [(&str, &str); 11] = [
     ("[routes.NAME.hedge]", "[routes.a.hedge]\nzz = 1"),
     ("[standby]", "[standby]\nzz = 1"),
     ("[catalog]", "[catalog]\nzz = 1"),
+    ("[ingress]", "[ingress]\nzz = 1"),
     ("[tls]", "[tls]\nzz = 1"),
 ];
 

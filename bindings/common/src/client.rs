@@ -1,16 +1,22 @@
 //! A client that survives `fork`.
 
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_core::Stream;
 
 use hotspare::types::{ChatRequest, EmbedReply, EmbedRequest, Reply};
-use hotspare::{Client, Config, Result};
+use hotspare::{Client, Config, HttpAsk, Result, ServedBody, ServedStream};
+use http::HeaderValue;
 use once_cell::sync::OnceCell;
 
 use crate::feed::EventFeed;
 use crate::fork::{ForkGuard, generation};
-use crate::queue::EventQueue;
+use crate::queue::{ChunkQueue, EventQueue, ServedHead};
 
 /// What the host makes a client of.
 #[derive(Debug, Clone)]
@@ -135,6 +141,29 @@ impl SharedClient {
         self.get()?.send_embed(request).await
     }
 
+    /// The answer to a client that speaks a vendor's format; errors of the call are answers too.
+    #[must_use]
+    pub fn serve(self: Arc<Self>, ask: HttpAsk) -> ChunkQueue {
+        ChunkQueue::start(async move {
+            let served = self.get()?.serve(ask).await;
+            let (whole, stream) = match served.body {
+                ServedBody::Whole(bytes) => (Some(bytes), None),
+                ServedBody::Stream(stream) => (None, Some(stream)),
+            };
+            let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let head = ServedHead {
+                status: served.status.as_u16(),
+                headers: served
+                    .headers
+                    .iter()
+                    .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+                    .collect(),
+                whole,
+            };
+            Ok((head, Chunks(stream)))
+        })
+    }
+
     /// A stream's events.
     #[must_use]
     pub fn open(self: Arc<Self>, request: ChatRequest) -> EventQueue {
@@ -142,5 +171,19 @@ impl SharedClient {
             let stream = self.get()?.open(request).await?;
             Ok((stream.target().to_owned(), stream))
         })
+    }
+}
+
+/// The bytes of a served stream, or none.
+struct Chunks(Option<Box<ServedStream>>);
+
+impl Stream for Chunks {
+    type Item = Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match &mut self.0 {
+            Some(stream) => Pin::new(stream).poll_next(cx).map(|bytes| bytes.map(Ok)),
+            None => Poll::Ready(None),
+        }
     }
 }

@@ -16,7 +16,7 @@ mod task;
 pub use client::{SharedClient, Source};
 pub use feed::{Batch, EventFeed};
 pub use fork::{ForkGuard, generation};
-pub use queue::EventQueue;
+pub use queue::{ChunkQueue, EventQueue, Item, Queue, ServedHead};
 pub use record::{EXCEPTIONS, ErrorRecord, error_record, exception_name};
 pub use runtime::{is_exiting, shutdown};
 pub use task::{Task, guarded, spawn, spawn_then};

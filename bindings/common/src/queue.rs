@@ -1,4 +1,4 @@
-//! Stream events cross to the host in lists: one wake-up for all that are ready, never one future an event.
+//! What a stream gives crosses to the host in lists: one wake-up for all that are ready, never one future an event.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use bytes::Bytes;
 use futures_core::Stream;
 use hotspare::Result;
 use hotspare::types::StreamEvent;
@@ -18,45 +19,106 @@ use crate::task::{Task, spawn_then};
 /// backpressure.
 const CAPACITY: usize = 256;
 
-/// The events of one stream, read by a task on the shared runtime and taken by the host in lists.
+/// The events of a reply; the head is the target that answers.
+pub type EventQueue = Queue<String, StreamEvent>;
+
+/// The bytes of a reply to a client that speaks a vendor's format.
+pub type ChunkQueue = Queue<ServedHead, Bytes>;
+
+/// What comes before the bytes of a reply to a client that speaks a vendor's format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServedHead {
+    /// HTTP status.
+    pub status: u16,
+    /// Header names, in lower case, and values.
+    pub headers: Vec<(String, String)>,
+    /// The body, when it is no stream.
+    pub whole: Option<Bytes>,
+}
+
+/// What a [`Queue`] holds.
+pub trait Item<H>: Send + 'static {
+    /// Changes the head, where it says something new of that.
+    fn renew(&self, head: &mut H) {
+        let _ = head;
+    }
+}
+
+impl Item<String> for StreamEvent {
+    fn renew(&self, target: &mut String) {
+        if let Self::Restart { target: now } | Self::Continue { target: now } = self {
+            target.clone_from(now);
+        }
+    }
+}
+
+impl Item<ServedHead> for Bytes {}
+
+/// The items of one stream, read by a task on the shared runtime and taken by the host in lists.
 ///
 /// Dropping or [closing](Self::close) it aborts the task, so the provider sees the disconnect.
 #[derive(Debug)]
-pub struct EventQueue {
-    shared: ForkGuard<Arc<Shared>>,
+pub struct Queue<H, T> {
+    shared: ForkGuard<Arc<Shared<H, T>>>,
     task: Task<()>,
 }
 
-#[derive(Debug, Default)]
-struct Shared {
-    state: Mutex<State>,
+#[derive(Debug)]
+struct Shared<H, T> {
+    state: Mutex<State<H, T>>,
     space: Notify,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    ready: VecDeque<StreamEvent>,
-    /// The target that answers, once the stream is open.
-    target: Option<String>,
+#[derive(Debug)]
+struct State<H, T> {
+    ready: VecDeque<T>,
+    /// What is known since the stream is open.
+    head: Option<H>,
     /// How it ended; the error is given once.
     end: Option<Result<()>>,
     /// The one waiter, taken when it is woken.
     waiter: Option<Waker>,
 }
 
+impl<H, T> Default for Shared<H, T> {
+    fn default() -> Self {
+        Self {
+            state: Mutex::new(State {
+                ready: VecDeque::new(),
+                head: None,
+                end: None,
+                waiter: None,
+            }),
+            space: Notify::new(),
+        }
+    }
+}
+
 impl EventQueue {
-    /// Reads the stream that `open` gives, with the target that answers it.
+    /// The target that answers; None before the stream is open.
+    #[must_use]
+    pub fn target(&self) -> Option<String> {
+        self.head()
+    }
+}
+
+impl<H, T> Queue<H, T>
+where
+    H: Clone + Send + 'static,
+    T: Item<H>,
+{
+    /// Reads the stream that `open` gives, with its head.
     pub fn start<S, F>(open: F) -> Self
     where
-        F: Future<Output = Result<(String, S)>> + Send + 'static,
-        S: Stream<Item = Result<StreamEvent>> + Send + 'static,
+        F: Future<Output = Result<(H, S)>> + Send + 'static,
+        S: Stream<Item = Result<T>> + Send + 'static,
     {
         let shared = Arc::new(Shared::default());
         let (reader, ender) = (Arc::clone(&shared), Arc::clone(&shared));
         let task = spawn_then(
             async move {
-                let (target, stream) = open.await?;
-                reader.update(|state| state.target = Some(target));
+                let (head, stream) = open.await?;
+                reader.update(|state| state.head = Some(head));
                 reader.read(pin!(stream)).await
             },
             move |end| ender.update(|state| state.end = Some(end)),
@@ -73,7 +135,7 @@ impl EventQueue {
     /// Every target failed before.
     pub fn poll_open(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         let mut state = self.shared.get()?.lock();
-        if state.target.is_some() {
+        if state.head.is_some() {
             return Poll::Ready(Ok(()));
         }
         match state.end.take() {
@@ -93,7 +155,7 @@ impl EventQueue {
     ///
     /// # Errors
     /// The stream's own, once, after the events that came before it.
-    pub fn poll_take(&self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Vec<StreamEvent>>> {
+    pub fn poll_take(&self, cx: &mut Context<'_>, max: usize) -> Poll<Result<Vec<T>>> {
         let shared = self.shared.get()?;
         let mut state = shared.lock();
         if !state.ready.is_empty() {
@@ -119,14 +181,14 @@ impl EventQueue {
     ///
     /// # Errors
     /// The stream's own, once, after the events that came before it.
-    pub async fn take(&self, max: usize) -> Result<Vec<StreamEvent>> {
+    pub async fn take(&self, max: usize) -> Result<Vec<T>> {
         poll_fn(|cx| self.poll_take(cx, max)).await
     }
 
-    /// The target that answers; None before the stream is open.
+    /// What came before the items; None before the stream is open.
     #[must_use]
-    pub fn target(&self) -> Option<String> {
-        self.shared.get().ok()?.lock().target.clone()
+    pub fn head(&self) -> Option<H> {
+        self.shared.get().ok()?.lock().head.clone()
     }
 
     /// Closes the stream now. What is ready is dropped, and whoever waits is told that it has ended.
@@ -141,13 +203,13 @@ impl EventQueue {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl<H, T: Item<H>> Shared<H, T> {
+    fn lock(&self) -> MutexGuard<'_, State<H, T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Changes the state and wakes the waiter, outside the lock.
-    fn update(&self, change: impl FnOnce(&mut State)) {
+    fn update(&self, change: impl FnOnce(&mut State<H, T>)) {
         let waiter = {
             let mut state = self.lock();
             change(&mut state);
@@ -158,7 +220,7 @@ impl Shared {
         }
     }
 
-    async fn read(&self, mut stream: Pin<&mut impl Stream<Item = Result<StreamEvent>>>) -> Result<()> {
+    async fn read(&self, mut stream: Pin<&mut impl Stream<Item = Result<T>>>) -> Result<()> {
         loop {
             while self.lock().ready.len() >= CAPACITY {
                 self.space.notified().await;
@@ -166,12 +228,10 @@ impl Shared {
             let (events, end) = poll_fn(|cx| poll_ready(stream.as_mut(), cx)).await;
             if !events.is_empty() {
                 self.update(|state| {
-                    let now = events.iter().rev().find_map(|event| match event {
-                        StreamEvent::Restart { target } | StreamEvent::Continue { target } => Some(target),
-                        _ => None,
-                    });
-                    if let Some(target) = now {
-                        state.target = Some(target.clone());
+                    if let Some(head) = &mut state.head {
+                        for event in &events {
+                            event.renew(head);
+                        }
                     }
                     state.ready.extend(events);
                 });
@@ -184,10 +244,10 @@ impl Shared {
 }
 
 /// Everything the stream can give without waiting, so that a burst wakes the host once.
-fn poll_ready(
-    mut stream: Pin<&mut impl Stream<Item = Result<StreamEvent>>>,
+fn poll_ready<T>(
+    mut stream: Pin<&mut impl Stream<Item = Result<T>>>,
     cx: &mut Context<'_>,
-) -> Poll<(Vec<StreamEvent>, Option<Result<()>>)> {
+) -> Poll<(Vec<T>, Option<Result<()>>)> {
     let mut events = Vec::new();
     while events.len() < CAPACITY {
         match stream.as_mut().poll_next(cx) {

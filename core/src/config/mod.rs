@@ -4,6 +4,7 @@
 
 mod embed;
 mod field;
+mod ingress;
 mod options;
 mod problem;
 mod read;
@@ -15,6 +16,7 @@ mod tree;
 pub use embed::{Embedding, RouteKind};
 pub(crate) use embed::{SAME_MODEL, other_model};
 pub(crate) use field::check_key;
+pub use ingress::Names;
 pub use options::{Adapt, CatalogSource, CloudKey, Hedge, HoldBack, PooledKey, Standby, StreamRecovery};
 pub(crate) use problem::did_you_mean;
 pub use problem::{ConfigError, Problem};
@@ -48,6 +50,8 @@ pub struct Config {
     pub standby: Standby,
     /// Facts on models besides those of this build.
     pub catalog: CatalogSource,
+    /// What the model names of clients that speak a vendor's format mean.
+    pub ingress: Names,
 }
 
 impl Config {

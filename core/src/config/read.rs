@@ -10,7 +10,7 @@ use super::read_provider::usual;
 use super::section::{At, Reader, Section, join};
 use super::tree::{Node, Value};
 use super::{
-    Backoff, CatalogSource, Config, ConfigError, Problem, Provider, Route, Standby, Strategy, Target,
+    Backoff, CatalogSource, Config, ConfigError, Names, Problem, Provider, Route, Standby, Strategy, Target,
     Timeouts,
 };
 use crate::catalog;
@@ -80,6 +80,7 @@ pub(super) fn targets(targets: impl Iterator<Item = String>) -> Result<Config, C
         extra_roots: Vec::new(),
         standby: Standby::default(),
         catalog: CatalogSource::default(),
+        ingress: Names::default(),
     })
 }
 
@@ -101,8 +102,12 @@ impl Reader<'_> {
             extra_roots: Vec::new(),
             standby: Standby::default(),
             catalog: CatalogSource::default(),
+            ingress: Names::default(),
         };
-        let Some(root) = self.section(&at, &["providers", "routes", "standby", "catalog", "tls"]) else {
+        let Some(root) = self.section(
+            &at,
+            &["providers", "routes", "standby", "catalog", "ingress", "tls"],
+        ) else {
             return config;
         };
         let mut broken = BTreeSet::new();
@@ -138,6 +143,9 @@ impl Reader<'_> {
         }
         if let Some(at) = root.get("catalog") {
             config.catalog = self.catalog(&at);
+        }
+        if let Some(at) = root.get("ingress") {
+            config.ingress = self.names(&at, &config);
         }
         config
     }

@@ -8,12 +8,12 @@ use super::{Asked, Dialect, SseEvent};
 use crate::error::Error;
 use crate::types::{DialectId, FailureClass, JsonMap, Reply, StreamEvent};
 
-/// What a client asked for: the request as we read it, and its body as it came, since some formats repeat it in the reply.
+/// What a client asked for: the request as we read it, and of its body what replies repeat.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Heard {
     /// The request.
     pub asked: Asked,
-    /// The body.
+    /// The fields of its body that are among [`Ingress::repeats`], as they came.
     pub body: JsonMap,
 }
 
@@ -112,6 +112,11 @@ pub trait Ingress: Dialect {
         b""
     }
 
+    /// The fields of a request's body that replies repeat.
+    fn repeats(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The header that carries the id of a request.
     fn id_header(&self) -> &'static str;
 
@@ -135,7 +140,7 @@ pub trait EventWriter: Send {
 #[must_use]
 pub fn ingress(id: DialectId) -> Option<&'static dyn Ingress> {
     match id {
-        DialectId::OpenaiChat => None,
+        DialectId::OpenaiChat => Some(&super::openai_chat::OPENAI_CHAT),
         DialectId::OpenaiResponses => None,
         DialectId::AnthropicMessages => None,
         DialectId::Gemini | DialectId::BedrockConverse | DialectId::CohereChat | DialectId::OllamaChat => {

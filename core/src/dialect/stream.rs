@@ -110,6 +110,8 @@ pub struct StreamDecoder {
     parser: Parser,
     mode: Mode,
     ready: Vec<SseEvent>,
+    /// The events that were read, for who passes them on.
+    kept: Option<Vec<SseEvent>>,
     read: usize,
 }
 
@@ -131,8 +133,27 @@ impl StreamDecoder {
             parser: dialect.framing().parser(),
             mode: Mode::Start,
             ready: Vec::new(),
+            kept: None,
             read: 0,
         }
+    }
+
+    /// Keeps every event that was read, for [`Self::take_kept`].
+    #[must_use]
+    pub fn keeping(mut self) -> Self {
+        self.kept = Some(Vec::new());
+        self
+    }
+
+    /// The events that were read since the last time. None are kept of a body that is one document.
+    pub fn take_kept(&mut self) -> impl Iterator<Item = SseEvent> {
+        self.kept.as_mut().map(std::mem::take).into_iter().flatten()
+    }
+
+    /// Whether the events are kept, and there are some: a body that is one document has none.
+    #[must_use]
+    pub fn keeps(&self) -> bool {
+        self.kept.is_some() && matches!(self.mode, Mode::Events)
     }
 
     /// Takes the next bytes and appends what they say to `out`.
@@ -170,6 +191,9 @@ impl StreamDecoder {
     fn drain(&mut self, out: &mut Vec<Delta>) -> Result<(), Failure> {
         for event in self.ready.drain(..) {
             self.events.event(&event, out)?;
+            if let Some(kept) = &mut self.kept {
+                kept.push(event);
+            }
         }
         Ok(())
     }

@@ -1,4 +1,8 @@
 use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderValue;
 
 use super::embed::Part;
 use super::exchange as wire;
@@ -9,7 +13,7 @@ use super::ticket::Ticket;
 use super::world::World;
 use crate::config::HoldBack;
 use crate::policy::Start;
-use crate::types::{ChatRequest, Completion, Embedded, Failure, FinishReason, Phase};
+use crate::types::{ChatRequest, Completion, DialectId, Embedded, Failure, FinishReason, Phase};
 
 /// How an answer is wanted.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +33,34 @@ impl How {
     }
 }
 
+/// A client that speaks a vendor's format: what comes in the same format is given to it as it came.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Relay {
+    /// The format.
+    pub(crate) dialect: DialectId,
+    /// Headers of its request that a target of the same format gets.
+    pub(crate) headers: Vec<(&'static str, HeaderValue)>,
+    /// How long it waits for the whole of an answer, where that is shorter than its route's deadline.
+    pub(crate) patience: Option<Duration>,
+}
+
+/// How the answer of an attempt is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub(super) how: How,
+    pub(super) resume: Option<&'a Resume>,
+    pub(super) relay: Option<&'a Relay>,
+    /// Whether what comes in the client's format is given to it as it came.
+    pub(super) verbatim: bool,
+}
+
+impl Wanted<'_> {
+    /// The client, if the target speaks its format.
+    fn relay_to(&self, target: &PreparedTarget) -> Option<&Relay> {
+        self.relay.filter(|relay| relay.dialect == target.dialect.id())
+    }
+}
+
 /// What a request asks for.
 #[derive(Debug, Clone)]
 pub(super) enum Job {
@@ -39,7 +71,8 @@ pub(super) enum Job {
 }
 
 pub(super) enum Answer {
-    Whole(Box<Completion>),
+    /// With its body as it came, where it is wanted so.
+    Whole(Box<Completion>, Option<Bytes>),
     Stream(Box<Live>),
     Vectors(Embedded),
 }
@@ -50,7 +83,7 @@ pub(super) async fn attempt(
     target: &PreparedTarget,
     start: &Start,
     job: &Job,
-    wanted: (How, Option<&Resume>),
+    wanted: Wanted<'_>,
     ticket: &mut Ticket,
 ) -> Result<Answer, Failure> {
     let answer = match job {
@@ -65,18 +98,25 @@ async fn exchange(
     target: &PreparedTarget,
     start: &Start,
     request: &ChatRequest,
-    (how, resume): (How, Option<&Resume>),
+    wanted: Wanted<'_>,
     ticket: &mut Ticket,
 ) -> Result<Answer, Failure> {
+    let Wanted { how, resume, .. } = wanted;
+    let relay = wanted.relay_to(target);
+    let raw = relay.is_some() && wanted.verbatim;
     let facts = world.facts_of(target);
     let continued = resume.and_then(|resume| resume.request_for(facts.as_deref(), request));
     ticket.notes.continues = continued.is_some();
     let asked = continued.as_ref().unwrap_or(request);
-    let encoded = target.encode(facts.as_deref(), asked, how.streams())?;
+    let mut encoded = target.encode(facts.as_deref(), asked, how.streams())?;
+    if let Some(relay) = relay {
+        encoded.headers.extend(relay.headers.iter().cloned());
+    }
     let body = wire::open(world, target, start, encoded, how.streams(), ticket).await?;
     if how.streams() {
         let resume = resume.filter(|_| ticket.notes.continues);
-        let mut live = Live::new(world, target, start, body, resume);
+        let stream_raw = raw && matches!(how, How::Stream(_));
+        let mut live = Live::new(world, target, start, body, resume, stream_raw);
         live.first_content(ticket).await?;
         return match how {
             How::Stream(hold_back) => {
@@ -87,7 +127,7 @@ async fn exchange(
             }
             How::Whole | How::ViaStream => {
                 live.read_whole(ticket).await?;
-                checked(live.into_completion()).map(|completion| Answer::Whole(Box::new(completion)))
+                checked(live.into_completion()).map(|completion| Answer::Whole(Box::new(completion), None))
             }
         };
     }
@@ -96,7 +136,7 @@ async fn exchange(
         Ok(completion) => {
             ticket.notes.seen = completion.text.len() as u64;
             ticket.first_content();
-            Ok(Answer::Whole(Box::new(completion)))
+            Ok(Answer::Whole(Box::new(completion), raw.then_some(bytes)))
         }
         Err(mut failure) => {
             failure.phase = Phase::Body;

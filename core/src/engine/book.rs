@@ -125,6 +125,10 @@ impl Book {
         }
     }
 
+    pub(super) fn trail(&self) -> &[Attempt] {
+        &self.trail
+    }
+
     pub(super) fn take_trail(&mut self) -> Trail {
         std::mem::take(&mut self.trail)
     }

@@ -11,7 +11,7 @@ use crate::types::{ChatRequest, CostRange, ExplainedTarget, Explanation};
 
 /// The plan of a request as it would be made now, with a reason for every target in or out.
 pub(crate) fn explain(world: &World, request: &ChatRequest) -> Result<Explanation, Error> {
-    check(request)?;
+    check(request, false)?;
     let route = chat_route(world, request)?;
     let demand = Demand::of_chat(request);
     let (plan, targets) = world.plan(&route, &demand, 0);

@@ -13,7 +13,7 @@ use super::targets::PreparedTarget;
 use super::ticket::Ticket;
 use super::world::World;
 use crate::config::HoldBack;
-use crate::dialect::StreamDecoder;
+use crate::dialect::{SseEvent, StreamDecoder};
 use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::transport::Body;
@@ -21,6 +21,12 @@ use crate::types::{Accumulator, Completion, Delta, Failure, Moment, Phase, Strea
 
 /// How long token counts are waited for that some vendors send after the terminal marker.
 const TAIL: Duration = Duration::from_secs(2);
+
+/// What a stream gives: an event of ours, or one of the vendor's as it came.
+pub(crate) enum Piece {
+    Event(StreamEvent),
+    Raw(SseEvent),
+}
 
 /// The live side of a stream: bytes, their decoder, and the timer that watches for silence.
 pub(super) struct Live {
@@ -31,7 +37,7 @@ pub(super) struct Live {
     decoder: StreamDecoder,
     accumulator: Accumulator,
     deltas: Vec<Delta>,
-    pub(super) events: VecDeque<StreamEvent>,
+    pub(super) pieces: VecDeque<Piece>,
     start: Start,
     /// Silence is a failure from then on.
     limit: Moment,
@@ -59,7 +65,9 @@ impl Live {
         start: &Start,
         body: Body,
         resume: Option<&Resume>,
+        raw: bool,
     ) -> Self {
+        let decoder = StreamDecoder::new(target.dialect, &target.quirks);
         let limit = start.limits.answer_by;
         Self {
             world: Arc::clone(world),
@@ -69,12 +77,15 @@ impl Live {
             } else {
                 body
             },
-            decoder: StreamDecoder::new(target.dialect, &target.quirks),
+            decoder: match raw {
+                true => decoder.keeping(),
+                false => decoder,
+            },
             accumulator: resume.map_or_else(Accumulator::default, |resume| {
                 Accumulator::resume(resume.partial.clone())
             }),
             deltas: Vec::new(),
-            events: VecDeque::new(),
+            pieces: VecDeque::new(),
             start: *start,
             limit,
             timer: Box::pin(tokio::time::sleep_until(world.clock.instant(limit))),
@@ -153,7 +164,7 @@ impl Live {
     pub(super) async fn read_whole(&mut self, ticket: &mut Ticket) -> Result<(), Failure> {
         while !self.ended {
             std::future::poll_fn(|cx| self.pump(cx, Phase::Body, ticket)).await?;
-            self.events.clear();
+            self.pieces.clear();
         }
         Ok(())
     }
@@ -220,6 +231,10 @@ impl Live {
                 self.waited_for = self.decoder.complete();
                 return Poll::Ready(Ok(Pumped::Content));
             }
+            // What goes through as it came is not held back for what follows. It is no content, and stops no timer.
+            if phase == Phase::Stream && self.decoder.keeps() && !self.pieces.is_empty() {
+                return Poll::Ready(Ok(Pumped::Content));
+            }
             // A vendor that sends nothing of worth without a pause is silent too, and never lets the timer have its turn.
             if self.world.clock.now() >= self.limit {
                 return Poll::Ready(self.silent(phase, ticket));
@@ -269,6 +284,7 @@ impl Live {
     /// Turns deltas into events; whether any is content.
     fn digest(&mut self, phase: Phase, ticket: &mut Ticket) -> bool {
         let mut content = false;
+        let raw = self.decoder.keeps();
         for mut delta in self.deltas.drain(..) {
             match &mut delta {
                 Delta::Text(text) if !self.overlap.is_empty() => cut_overlap(&mut self.overlap, text),
@@ -277,13 +293,15 @@ impl Live {
                     content = false;
                     if self.content || !self.accumulator.so_far().text.is_empty() {
                         // What has not been given yet is void too.
-                        self.events.clear();
+                        if !raw {
+                            self.pieces.clear();
+                        }
                         self.voided = true;
                         // Before the stream is opened, nothing has.
-                        if phase == Phase::Stream && !mutant::on(Mutant::RestartUntold) {
-                            self.events.push_back(StreamEvent::Restart {
+                        if phase == Phase::Stream && !raw && !mutant::on(Mutant::RestartUntold) {
+                            self.pieces.push_back(Piece::Event(StreamEvent::Restart {
                                 target: self.target.clone(),
-                            });
+                            }));
                         }
                     }
                 }
@@ -297,13 +315,17 @@ impl Live {
             if shows {
                 ticket.notes.seen += weight(&delta);
             }
+            if raw {
+                continue;
+            }
             if mutant::on(Mutant::TextTwice) && matches!(&delta, Delta::Text(_)) {
-                self.events.extend(event(delta.clone()));
+                self.pieces.extend(event(delta.clone()).map(Piece::Event));
             }
             if tells || shows {
-                self.events.extend(event(delta));
+                self.pieces.extend(event(delta).map(Piece::Event));
             }
         }
+        self.pieces.extend(self.decoder.take_kept().map(Piece::Raw));
         self.content |= content;
         content
     }

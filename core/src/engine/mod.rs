@@ -22,9 +22,11 @@ mod warm;
 mod words;
 mod world;
 
+pub(crate) use attempt::Relay;
 pub(crate) use embed::embed;
 pub(crate) use explain::explain;
-pub(crate) use run::{chat, open};
+pub(crate) use live::Piece;
+pub(crate) use run::{chat, chat_for, open, open_for};
 pub(crate) use status::status;
 pub use stream::ChatStream;
 pub(crate) use world::World;

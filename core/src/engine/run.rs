@@ -2,7 +2,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::attempt::{Answer, How, Job, attempt};
+use bytes::Bytes;
+
+use super::attempt::{Answer, How, Job, Relay, Wanted, attempt};
 use super::book::Book;
 use super::recovery::Resume;
 use super::stream::ChatStream;
@@ -18,8 +20,8 @@ use crate::policy::{
 };
 use crate::routing::Demand;
 use crate::types::{
-    Attempt, ChatRequest, Completion, Failure, FailureClass, Moment, Next, Outcome, Phase, Reply, Span,
-    Usage, What,
+    Attempt, ChatRequest, Completion, Failure, FailureClass, JsonMap, Moment, Next, Outcome, Phase, Reply,
+    Span, Usage, What,
 };
 
 /// Longest deadline taken from a request.
@@ -33,6 +35,7 @@ pub(super) struct Run {
     pub(super) recovery: StreamRecovery,
     pub(super) book: Book,
     how: How,
+    relay: Option<Arc<Relay>>,
     machine: Machine,
     number: u64,
     seed: u64,
@@ -58,14 +61,26 @@ struct Failed {
 
 /// Answers a request whole.
 pub(crate) async fn chat(world: Arc<World>, request: ChatRequest) -> Result<Reply, Error> {
-    let mut run = Run::begin(world, request, false)?;
+    chat_for(world, request, None).await.map(|(reply, _)| reply)
+}
+
+/// Answers a client's request whole; with the body as it came, where the target that answered speaks the client's format.
+pub(crate) async fn chat_for(
+    world: Arc<World>,
+    request: ChatRequest,
+    relay: Option<Relay>,
+) -> Result<(Reply, Option<Bytes>), Error> {
+    let mut run = Run::begin(world, request, false, relay)?;
     let Answered {
         start,
         ticket,
         answer,
     } = run.drive(None).await?;
     match answer {
-        Answer::Whole(completion) => run.reply(&start, ticket, *completion, Vec::new()),
+        Answer::Whole(completion, raw) => {
+            let reply = run.reply(&start, ticket, *completion, Vec::new())?;
+            Ok((reply, raw))
+        }
         Answer::Stream(_) | Answer::Vectors(_) => {
             Err(Error::internal("a whole reply was asked for, and none came"))
         }
@@ -74,7 +89,16 @@ pub(crate) async fn chat(world: Arc<World>, request: ChatRequest) -> Result<Repl
 
 /// Opens a stream: gives it once its first content, or its end, is there.
 pub(crate) async fn open(world: Arc<World>, request: ChatRequest) -> Result<ChatStream, Error> {
-    let mut run = Run::begin(world, request, true)?;
+    open_for(world, request, None).await
+}
+
+/// Opens a stream for a client; events of a target that speaks the client's format are given to it as they came.
+pub(crate) async fn open_for(
+    world: Arc<World>,
+    request: ChatRequest,
+    relay: Option<Relay>,
+) -> Result<ChatStream, Error> {
+    let mut run = Run::begin(world, request, true, relay)?;
     let Answered {
         start,
         ticket,
@@ -82,20 +106,20 @@ pub(crate) async fn open(world: Arc<World>, request: ChatRequest) -> Result<Chat
     } = run.drive(None).await?;
     match answer {
         Answer::Stream(live) => ChatStream::new(run, start, ticket, *live),
-        Answer::Whole(_) | Answer::Vectors(_) => {
+        Answer::Whole(..) | Answer::Vectors(_) => {
             Err(Error::internal("a stream was asked for, and none came"))
         }
     }
 }
 
-/// Refuses what no target can be asked.
-pub(super) fn check(request: &ChatRequest) -> Result<(), Error> {
+/// Refuses what no target can be asked. Of several answers (`many`), all go through to a client as they came, or none do.
+pub(super) fn check(request: &ChatRequest, many: bool) -> Result<(), Error> {
     if request.messages.is_empty() {
         return Err(Error::invalid_request(
             "`messages`: at least one message is needed",
         ));
     }
-    if let Some(n) = request.extra.get("n").filter(|n| n.as_u64() != Some(1)) {
+    if let Some(n) = request.extra.get("n").filter(|n| n.as_u64() != Some(1) && !many) {
         return Err(Error::invalid_request(format!(
             "`n`: expected 1, since a reply holds one answer, found {}",
             Failure::clean(&n.to_string())
@@ -127,13 +151,22 @@ pub(super) fn chat_route(world: &World, request: &ChatRequest) -> Result<Arc<Pre
 }
 
 impl Run {
-    fn begin(world: Arc<World>, request: ChatRequest, stream: bool) -> Result<Self, Error> {
-        check(&request)?;
+    fn begin(
+        world: Arc<World>,
+        request: ChatRequest,
+        stream: bool,
+        relay: Option<Relay>,
+    ) -> Result<Self, Error> {
         if mutant::on(Mutant::PromptLogged) {
             tracing::debug!(prompt = ?request.messages, "a request begins");
         }
         let route = chat_route(&world, &request)?;
-        let recovery = route.route.stream_recovery;
+        check(&request, relay.is_some() && !stream && !route.route.via_stream)?;
+        let recovery = match (&relay, route.route.stream_recovery) {
+            // No vendor's format can say that what came before is void.
+            (Some(_), StreamRecovery::Restart) => StreamRecovery::Error,
+            (_, recovery) => recovery,
+        };
         let how = match stream {
             true => How::Stream(route.route.hold_back),
             false if route.route.via_stream => How::ViaStream,
@@ -143,13 +176,20 @@ impl Run {
         if let Some(timeout) = request.timeout {
             rules.timeouts.total = Duration::from_secs_f64(timeout);
         }
-        if request.extra.contains_key("store") || request.extra.contains_key("background") {
+        if let Some(patience) = relay.as_ref().and_then(|relay| relay.patience) {
+            rules.timeouts.total = rules.timeouts.total.min(patience);
+        }
+        let leaves = |fields: &JsonMap| fields.contains_key("store") || fields.contains_key("background");
+        if leaves(&request.extra) || request.provider_options.values().any(leaves) {
             // What leaves something behind at a vendor is not done twice for speed.
             rules.hedge = None;
         }
         let demand = Demand::of_chat(&request);
         let job = Job::Chat(Arc::new(request));
-        Ok(Self::start(world, &route, job, how, rules, &demand))
+        let mut run = Self::start(world, &route, job, how, rules, &demand);
+        run.recovery = recovery;
+        run.relay = relay.map(Arc::new);
+        Ok(run)
     }
 
     /// Begins a request on a route. `stream` in the event is what the caller gets, not how it is fetched.
@@ -180,6 +220,7 @@ impl Run {
             recovery: route.route.stream_recovery,
             book: Book::open(now),
             how,
+            relay: None,
             number,
             seed,
             decided: None,
@@ -258,11 +299,17 @@ impl Run {
             }
             false => None,
         };
-        let (world, job, how) = (Arc::clone(&self.world), self.job.clone(), self.how);
+        let (world, job) = (Arc::clone(&self.world), self.job.clone());
+        let relay = self.relay.clone();
         let Some(target) = self.targets.get(start.index).cloned() else {
             return Err(no_target(start, ticket));
         };
-        let wanted = (how, resume);
+        let wanted = Wanted {
+            how: self.how,
+            resume,
+            relay: relay.as_deref(),
+            verbatim: self.recovery != StreamRecovery::Continue || !matches!(self.how, How::Stream(_)),
+        };
         let Some(at) = hedge_at else {
             let result = attempt(&world, &target, &start, &job, wanted, &mut ticket).await;
             return ended(start, ticket, result);

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::attempt::Answer;
-use super::live::{Live, Pumped};
+use super::live::{Live, Piece, Pumped};
 use super::recovery::Resume;
 use super::run::{Answered, Run};
 use super::ticket::Ticket;
@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 use crate::mutant::{self, Mutant};
 use crate::policy::Start;
 use crate::types::{
-    Completion, Failure, FailureClass, FinishReason, Next, Phase, Reply, Span, StreamEvent, Usage, What,
+    Attempt, Completion, Failure, FailureClass, FinishReason, Next, Phase, Reply, Span, StreamEvent, Usage,
+    What,
 };
 
 /// A stream that has begun. Its first content is there already. What fails now cannot be hidden: by the route's
@@ -28,9 +29,9 @@ pub struct ChatStream {
 enum State {
     Live(Box<Running>),
     /// Events that came before the break, then whatever the next attempt brings.
-    Recovering(VecDeque<StreamEvent>, Recovery),
+    Recovering(VecDeque<Piece>, Recovery),
     /// Events left to give, then the error, if any.
-    Ending(VecDeque<StreamEvent>, Option<Error>),
+    Ending(VecDeque<Piece>, Option<Error>),
 }
 
 type Recovery = Pin<Box<dyn Future<Output = Recovered> + Send>>;
@@ -102,13 +103,50 @@ impl ChatStream {
 
     fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<StreamEvent>>> {
         loop {
+            match ready!(self.poll_piece(cx)) {
+                Some(Ok(Piece::Event(event))) => return Poll::Ready(Some(Ok(event))),
+                // There are none unless they were asked for, and then they are taken as pieces.
+                Some(Ok(Piece::Raw(_))) => {}
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    /// What was tried before the stream was opened.
+    pub(crate) fn trail(&self) -> &[Attempt] {
+        match &self.state {
+            State::Live(running) => running.run.book.trail(),
+            State::Recovering(..) | State::Ending(..) => &[],
+        }
+    }
+
+    /// How the request was changed to fit the target that answers.
+    pub(crate) fn adapted(&self) -> &[String] {
+        match &self.state {
+            State::Live(running) => &running.ticket.notes.adapted,
+            State::Recovering(..) | State::Ending(..) => &[],
+        }
+    }
+
+    /// The model that answers, by the vendor's own name.
+    pub(crate) fn model(&self) -> Option<&str> {
+        match &self.state {
+            State::Live(running) => running.live.so_far().model.as_deref(),
+            State::Recovering(..) | State::Ending(..) => None,
+        }
+    }
+
+    /// The next piece: events of ours, or the vendor's as they came, where they were asked for.
+    pub(crate) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece>>> {
+        loop {
             match &mut self.state {
                 State::Ending(events, error) => {
                     let event = events.pop_front().map(Ok).or_else(|| error.take().map(Err));
-                    if let Some(Ok(StreamEvent::Finish { reply })) = &event {
+                    if let Some(Ok(Piece::Event(StreamEvent::Finish { reply }))) = &event {
                         self.reply = Some(reply.clone());
                         if mutant::on(Mutant::LastEventTwice) {
-                            events.push_back(StreamEvent::Finish { reply: reply.clone() });
+                            events.push_back(Piece::Event(StreamEvent::Finish { reply: reply.clone() }));
                         }
                     }
                     return Poll::Ready(event);
@@ -121,7 +159,7 @@ impl ChatStream {
                     self.state = self.recovered(recovered);
                 }
                 State::Live(running) => {
-                    if let Some(event) = running.live.events.pop_front() {
+                    if let Some(event) = running.live.pieces.pop_front() {
                         return Poll::Ready(Some(Ok(event)));
                     }
                     let outcome = if running.live.ended {
@@ -198,7 +236,7 @@ impl ChatStream {
                 StreamEvent::Restart { target: to.clone() },
             ),
         };
-        live.events.push_front(event);
+        live.pieces.push_front(Piece::Event(event));
         run.tell(|| What::Recovering {
             how: how.as_str().to_owned(),
             from,
@@ -251,7 +289,7 @@ impl Running {
             usage,
             ..
         } = *self;
-        let mut events = std::mem::take(&mut live.events);
+        let mut events = std::mem::take(&mut live.pieces);
         let mut completion = live.into_completion();
         if continues {
             completion.usage = completion.usage.plus(&usage);
@@ -259,9 +297,9 @@ impl Running {
         let error = match run.reply(&start, ticket, completion, spans) {
             Ok(_) if mutant::on(Mutant::NoLastEvent) => None,
             Ok(reply) => {
-                events.push_back(StreamEvent::Finish {
+                events.push_back(Piece::Event(StreamEvent::Finish {
                     reply: Box::new(reply),
-                });
+                }));
                 None
             }
             Err(error) => Some(error),
@@ -284,7 +322,7 @@ impl Running {
         let used = usage.plus(&ticket.notes.usage);
         // As far as it came: an unfinished call must not look whole.
         let partial = live.so_far().clone();
-        let events = live.events;
+        let events = live.pieces;
         if run.failed(&start, ticket, failure.clone(), true) == Next::Finish {
             let trail = run.book.take_trail();
             let elapsed = trail.last().map_or(0.0, |attempt| attempt.ended);

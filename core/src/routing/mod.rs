@@ -6,4 +6,4 @@ mod route;
 
 pub use estimate::{Demand, estimate, prompt_bytes};
 pub use order::{Place, order};
-pub use route::{check_one_model, embed_route, route};
+pub use route::{check_one_model, embed_route, meant, route};

@@ -1,5 +1,6 @@
 use crate::config::{Config, Embedding, Route, RouteKind, SAME_MODEL, Target, did_you_mean, other_model};
 use crate::error::Error;
+use crate::types::Failure;
 
 /// The route a request means: one of the config's, or one made of a single named target.
 ///
@@ -54,6 +55,49 @@ pub fn embed_route<'a>(config: &Config, name: Option<&'a str>) -> Result<&'a str
             "`route`: there is no route named `embed`; add [routes.embed] with kind = \"embed\" and \
              targets = [\"openai/text-embedding-3-small\"], or name a route or a target",
         )),
+    }
+}
+
+/// The route or target that the model name in a client's request means.
+///
+/// # Errors
+/// An invalid-request error that tells what to write, when there is no route for it.
+pub fn meant<'a>(config: &'a Config, model: Option<&'a str>, kind: RouteKind) -> Result<&'a str, Error> {
+    if let Some(model) = model {
+        if config.routes.contains_key(model) {
+            return Ok(model);
+        }
+        if let Some(meant) = config.ingress.find(model) {
+            return Ok(meant);
+        }
+        if let Some((provider, of)) = model.split_once('/')
+            && config.providers.contains_key(provider)
+            && !of.is_empty()
+        {
+            return Ok(model);
+        }
+    }
+    let names = &config.ingress;
+    match kind {
+        RouteKind::Embed => match &names.embed_route {
+            Some(route) => Ok(route),
+            None => embed_route(config, None),
+        },
+        RouteKind::Chat => match &names.default_route {
+            Some(route) => Ok(route),
+            None if config.routes.contains_key("default") => Ok("default"),
+            None => Err(Error::invalid_request(format!(
+                "`model`: no route is named {:?}, and there is none named `default`; name a route ({}), a target \
+                 (provider/model), or set [ingress] default_route",
+                Failure::clean(model.unwrap_or_default()),
+                config
+                    .routes
+                    .keys()
+                    .map(String::as_str)
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            ))),
+        },
     }
 }
 

@@ -1,5 +1,6 @@
 //! OpenAI Chat Completions, `POST {base}/chat/completions`, as OpenAI and the twenty vendors that copied it speak it.
 
+mod answer;
 mod ask;
 mod classify;
 mod decode;
