@@ -190,6 +190,7 @@ fn input(input: Value) -> Result<Vec<Message>, Failure> {
                     name: field(map, "name", &at)?,
                     arguments: field(map, "arguments", &at)?,
                     signature: None,
+                    ..ToolCall::default()
                 };
                 turn(&mut out, |_| true, |turn| turn.tool_calls.push(call));
             }
