@@ -44,9 +44,12 @@ impl Served {
         else {
             return Err(PyRuntimeError::new_err("the call was closed"));
         };
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (PyBytes::new(py, name.as_bytes()), PyBytes::new(py, value.as_bytes())));
+        let headers = headers.iter().map(|(name, value)| {
+            (
+                PyBytes::new(py, name.as_bytes()),
+                PyBytes::new(py, value.as_bytes()),
+            )
+        });
         let headers = PyList::new(py, headers.collect::<Vec<_>>())?;
         Ok((status, headers, whole.map(|body| PyBytes::new(py, &body))))
     }
