@@ -141,7 +141,7 @@ pub trait EventWriter: Send {
 pub fn ingress(id: DialectId) -> Option<&'static dyn Ingress> {
     match id {
         DialectId::OpenaiChat => Some(&super::openai_chat::OPENAI_CHAT),
-        DialectId::OpenaiResponses => None,
+        DialectId::OpenaiResponses => Some(&super::openai_responses::OPENAI_RESPONSES),
         DialectId::AnthropicMessages => Some(&super::anthropic_messages::ANTHROPIC_MESSAGES),
         DialectId::Gemini | DialectId::BedrockConverse | DialectId::CohereChat | DialectId::OllamaChat => {
             None
