@@ -60,11 +60,13 @@ if TYPE_CHECKING:
         Status,
         TargetStatus,
     )
+    from ._transport import AsyncHttpxTransport, HttpxTransport, httpx_async_client, httpx_client
     from .events import Event
 
 __all__ = [
     "AllTargetsFailed",
     "AsyncClient",
+    "AsyncHttpxTransport",
     "AsyncStream",
     "Attempt",
     "AuthenticationError",
@@ -81,6 +83,7 @@ __all__ = [
     "ExplainedTarget",
     "Explanation",
     "HotspareError",
+    "HttpxTransport",
     "InternalError",
     "InvalidRequestError",
     "KeyStatus",
@@ -108,22 +111,28 @@ __all__ = [
     "UnsupportedError",
     "Usage",
     "__version__",
+    "httpx_async_client",
+    "httpx_client",
 ]
 
 
 _LATER = {
     "AsyncClient": "_async",
+    "AsyncHttpxTransport": "_transport",
     "AsyncStream": "_async",
     "CostRange": "_status",
     "Event": "events",
     "ExplainedTarget": "_status",
     "Explanation": "_status",
+    "HttpxTransport": "_transport",
     "KeyStatus": "_status",
     "LatencyStatus": "_status",
     "RecentError": "_status",
     "RetryBudgetStatus": "_status",
     "Status": "_status",
     "TargetStatus": "_status",
+    "httpx_async_client": "_transport",
+    "httpx_client": "_transport",
 }
 """Where the rest is. asyncio and dataclasses each take longer to import than everything else here, and most programs
 need neither, or not at once."""

@@ -31,7 +31,7 @@ class AsyncClient(Controlled):
     async def chat(self, messages: Messages, **options: Unpack[ChatOptions]) -> Reply:
         """The whole reply. Cancelling the task closes the connection to the vendor."""
         native = self._alive()
-        bridge = _bridge()
+        bridge = bridge_of_loop()
         ticket, call = native.start_chat(encode(messages, options), bridge.ready)
         return await bridge.wait(ticket, call.cancel)
 
@@ -39,7 +39,7 @@ class AsyncClient(Controlled):
         """The vectors of texts, in their order. More texts than a vendor takes at once go out in parts, one after the
         other, within one deadline. Cancelling the task closes the connection to the vendor."""
         native = self._alive()
-        bridge = _bridge()
+        bridge = bridge_of_loop()
         ticket, call = native.start_embed(encode_texts(texts, options), bridge.ready)
         return await bridge.wait(ticket, call.cancel)
 
@@ -99,7 +99,7 @@ class AsyncStream:
     ) -> list[StreamEvent] | None:
         if self._waiting:
             raise RuntimeError("another task is waiting for this stream")
-        bridge = _bridge()
+        bridge = bridge_of_loop()
         self._waiting = True
         try:
             while isinstance(ready := poll(bridge.ready), int):
@@ -187,11 +187,11 @@ def _caller(loop: AbstractEventLoop, bridge: _Bridge) -> Callable[[], None]:
 _bridges: WeakKeyDictionary[AbstractEventLoop, _Bridge] = WeakKeyDictionary()
 
 
-def _bridge() -> _Bridge:
+def bridge_of_loop() -> _Bridge:
     try:
         loop = get_running_loop()
     except RuntimeError:
-        raise RuntimeError("no running event loop: AsyncClient is for asyncio") from None
+        raise RuntimeError("no running event loop: hotspare's async side is for asyncio") from None
     bridge = _bridges.get(loop)
     if bridge is None:
         # Calls that were under way when their loop was closed would keep it alive for ever.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from ._native import Reply
@@ -96,5 +96,22 @@ if TYPE_CHECKING:
         provider_options: Mapping[str, Mapping[str, Any]] | None
         """Fields added to the body at one provider only, by provider or dialect name."""
 
+    class HttpxOptions(TypedDict, total=False):
+        """The options of ``httpx_client`` and ``httpx_async_client`` that go to the library's own client."""
+
+        auth: Any
+        base_url: Any
+        cookies: Any
+        default_encoding: str | Callable[[bytes], str]
+        event_hooks: Mapping[str, list[Callable[..., Any]]] | None
+        follow_redirects: bool
+        headers: Any
+        max_redirects: int
+        params: Any
+        timeout: Any
+        """Seconds, or the library's ``Timeout``: its ``read`` is the deadline of a whole reply where the route's is
+        longer. Default: None."""
+        trust_env: bool
+
 else:
-    ChatOptions = EmbedOptions = dict
+    ChatOptions = EmbedOptions = HttpxOptions = dict
