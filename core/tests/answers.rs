@@ -37,9 +37,7 @@ use hotspare::catalog::Quirks;
 use hotspare::dialect::{
     Dialect, Heard, Ingress, Opening, Problem, SseEvent, SseParser, StreamDecoder, dialect, ingress,
 };
-use hotspare::types::{
-    Accumulator, Completion, Delta, DialectId, Failure, FailureClass, Phase, StreamEvent,
-};
+use hotspare::types::{Accumulator, Completion, Delta, DialectId, Failure, FailureClass, Phase, StreamEvent};
 use http::HeaderMap;
 use load::{Fixture, Payload};
 use proptest::prelude::*;
@@ -163,7 +161,10 @@ fn whole(format: &Format, done: &Completion) -> Vec<String> {
     let next = (format.sends_back)(&value).to_string();
     match client.decode_request(format.path, next.as_bytes()) {
         Ok(asked) => {
-            let (expected, again) = (turn(&(format.keeps)(done.clone())), formats::sent_back(&asked.request));
+            let (expected, again) = (
+                turn(&(format.keeps)(done.clone())),
+                formats::sent_back(&asked.request),
+            );
             if expected != again {
                 problems.push(format!(
                     "sent back:\n    expected {expected:?}\n    read     {again:?}"
@@ -266,7 +267,11 @@ fn errors_keep_their_class() {
                 &Quirks::default(),
             );
             let (id, message) = (format.id, error.message());
-            assert_eq!(failure.class, (format.class)(class, false), "{id} {class}: {failure:?}");
+            assert_eq!(
+                failure.class,
+                (format.class)(class, false),
+                "{id} {class}: {failure:?}"
+            );
             assert!(failure.message.contains(message), "{id} {class}: {failure:?}");
             for begun in [false, true] {
                 let mut writer = client.writer(opening(), &heard);
@@ -278,7 +283,11 @@ fn errors_keep_their_class() {
                 writer.error(&problem, &mut out);
                 assert!(out.ends_with(b"\n\n"), "{id} {class}");
                 let failure = read(client, &Quirks::default(), &out).unwrap_err();
-                assert_eq!(failure.class, (format.class)(class, true), "{id} {class}: {failure:?}");
+                assert_eq!(
+                    failure.class,
+                    (format.class)(class, true),
+                    "{id} {class}: {failure:?}"
+                );
                 assert!(failure.message.contains(message), "{id} {class}: {failure:?}");
             }
         }

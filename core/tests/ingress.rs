@@ -74,7 +74,7 @@ fn header<'a>(served: &'a Served, name: &str) -> &'a str {
         .map_or("", |value| value.to_str().unwrap())
 }
 
-fn body(served: &Served) -> &[u8] {
+fn answered(served: &Served) -> &[u8] {
     match &served.body {
         ServedBody::Whole(bytes) => bytes,
         ServedBody::Stream(_) => panic!("a stream came"),
@@ -82,7 +82,7 @@ fn body(served: &Served) -> &[u8] {
 }
 
 fn json_of(served: &Served) -> Value {
-    serde_json::from_slice(body(served)).unwrap()
+    serde_json::from_slice(answered(served)).unwrap()
 }
 
 fn stream_of(served: Served) -> ServedStream {
@@ -106,7 +106,10 @@ async fn a_reply_in_the_clients_format_goes_through_as_it_came() {
     let served = client
         .serve(ask("gpt-4o-mini", &json!({"x_field": {"a": [1]}})))
         .await;
-    assert_eq!((served.status.as_u16(), body(&served)), (200, REPLY.as_bytes()));
+    assert_eq!(
+        (served.status.as_u16(), answered(&served)),
+        (200, REPLY.as_bytes())
+    );
     for (name, value) in [
         ("content-type", "application/json"),
         ("x-hotspare-route", "default"),
@@ -395,7 +398,7 @@ async fn a_client_is_waited_for_no_longer_than_it_waits() {
 async fn several_answers_come_whole_or_not_at_all() {
     let (client, _) = client(TWO, "", vec![whole(200, REPLY), whole(500, "{}")]);
     let served = client.serve(ask("default", &json!({"n": 2}))).await;
-    assert_eq!(body(&served), REPLY.as_bytes());
+    assert_eq!(answered(&served), REPLY.as_bytes());
     // The other target's format has no word for it.
     let served = client.serve(ask("second", &json!({"n": 2}))).await;
     assert_eq!(served.status.as_u16(), 400);
@@ -452,7 +455,7 @@ async fn a_clients_beta_headers_reach_the_targets_of_its_format() {
         asked.headers.insert(name, value.parse().unwrap());
     }
     let served = client.serve(asked).await;
-    assert_eq!(body(&served), CLAUDE.as_bytes());
+    assert_eq!(answered(&served), CLAUDE.as_bytes());
     assert!(header(&served, "request-id").starts_with("req_"));
     let sent = vendor.asked.lock().unwrap();
     let beta = |at: usize| {
@@ -468,4 +471,34 @@ async fn a_clients_beta_headers_reach_the_targets_of_its_format() {
         "sk-made-up",
         "the client's own key goes nowhere"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn vectors_come_as_openais_sdks_read_them() {
+    const VECTORS: &str = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5,-2.0]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
+    let config = r#"{"providers": {"openai": {"keys": ["sk-made-up"]}},
+        "routes": {"embed": {"kind": "embed", "targets": ["openai/text-embedding-3-small"]}}}"#;
+    let vendor = Vendor::new(vec![whole(200, VECTORS), whole(200, VECTORS)]);
+    let transport: Arc<dyn Transport> = Arc::<Vendor>::clone(&vendor);
+    let client = Client::with_transport(Config::from_json(config).unwrap(), transport, Some(1));
+    for (format, expected) in [("float", json!([0.5, -2.0])), ("base64", json!("AAAAPwAAAMA="))] {
+        let mut asked = ask(
+            "text-embedding-3-small",
+            &json!({"input": "hi", "encoding_format": format}),
+        );
+        asked.path = "/v1/embeddings".to_owned();
+        let mut body: Value = serde_json::from_slice(&asked.body).unwrap();
+        body.as_object_mut().unwrap().shift_remove("messages");
+        asked.body = Bytes::from(body.to_string());
+        asked.patience = Some(Duration::from_secs(600));
+        let served = client.serve(asked).await;
+        assert_eq!(
+            served.status.as_u16(),
+            200,
+            "{}",
+            String::from_utf8_lossy(answered(&served))
+        );
+        assert_eq!(json_of(&served)["data"][0]["embedding"], expected);
+        assert_eq!(header(&served, "x-hotspare-route"), "embed");
+    }
 }

@@ -265,6 +265,80 @@ fn recorded_requests_come_back_whole() {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
+/// A recorded request of a format that clients speak, read and written to a plain vendor of its own format, is the body that
+/// came.
+#[test]
+fn recorded_requests_of_clients_come_back_as_they_came() {
+    const CLIENTS: [DialectId; 3] = [
+        DialectId::OpenaiChat,
+        DialectId::OpenaiResponses,
+        DialectId::AnthropicMessages,
+    ];
+    let Some(recordings) = recordings() else { return };
+    let mut problems = Vec::new();
+    for Recorded {
+        id,
+        dialect,
+        path,
+        body,
+    } in recordings.iter().filter(|one| CLIENTS.contains(&one.dialect))
+    {
+        let Ok(asked) = codec(*dialect).decode_request(path, body.to_string().as_bytes()) else {
+            continue;
+        };
+        let Ok(encoded) = encode(
+            (*dialect, asked.model.as_deref().unwrap_or(MODEL)),
+            &asked.request,
+            false,
+            asked.stream,
+        ) else {
+            continue;
+        };
+        let after: Value = serde_json::from_slice(&encoded.body).unwrap();
+        let mut found = Vec::new();
+        compare("", &bare(body), &bare(&after), &mut found);
+        if !found.is_empty() {
+            problems.push(format!("{id}: {found:#?} {:?}", encoded.adapted));
+        }
+    }
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+fn bare(v: &Value) -> Value {
+    match v {
+        Value::Object(m) => Value::Object(
+            m.iter()
+                .filter(|(k, v)| !v.is_null() && !["model", "stream", "stream_options"].contains(&k.as_str()))
+                .map(|(k, v)| (k.clone(), bare(v)))
+                .collect(),
+        ),
+        Value::Array(l) => Value::Array(l.iter().map(bare).collect()),
+        v => v.clone(),
+    }
+}
+
+fn compare(at: &str, a: &Value, b: &Value, out: &mut Vec<String>) {
+    match (a, b) {
+        (Value::Object(x), Value::Object(y)) => {
+            for k in x.keys().chain(y.keys().filter(|k| !x.contains_key(*k))) {
+                compare(
+                    &format!("{at}.{k}"),
+                    x.get(k).unwrap_or(&Value::Null),
+                    y.get(k).unwrap_or(&Value::Null),
+                    out,
+                );
+            }
+        }
+        (Value::Array(x), Value::Array(y)) if x.len() == y.len() => {
+            for (i, (a, b)) in x.iter().zip(y).enumerate() {
+                compare(&format!("{at}[{i}]"), a, b, out);
+            }
+        }
+        (a, b) if a != b => out.push(format!("{at}: {a:.200} -> {b:.200}")),
+        _ => {}
+    }
+}
+
 /// Whether a client's body is read or refused, and when read goes to every format and is read there, or is refused.
 fn goes_on(id: DialectId, path: &str, body: &[u8]) -> Result<(), String> {
     let asked = match codec(id).decode_request(path, body) {

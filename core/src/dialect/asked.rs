@@ -17,6 +17,12 @@ pub(crate) fn wrong(at: &str, what: &str) -> Failure {
     failure
 }
 
+/// A client's request that cannot be read at `path`.
+pub(crate) fn wrong_at(path: &serde_path_to_error::Path, error: &serde_json::Error) -> Failure {
+    let at = path.to_string();
+    wrong(if at == "." { "body" } else { &at }, &error.to_string())
+}
+
 /// An object whose fields are taken out one by one, so that what is left is what was not understood. A name in camel case
 /// stands for its form in snake case too, since Google takes both. Nulls say nothing.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ mod capabilities;
 pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
-mod embed;
+pub mod embed;
 pub(crate) mod envelope;
 mod event_stream;
 pub(crate) mod evidence;

@@ -14,6 +14,8 @@ use crate::types::{DialectId, Failure, FailureClass, JsonMap, Phase, Trail};
 pub(super) enum Endpoint {
     /// An answer.
     Chat(&'static dyn Ingress),
+    /// The vectors of texts, as OpenAI has them.
+    Embed(&'static dyn Ingress),
     /// The names there are.
     Models(&'static dyn Ingress),
     /// Nothing that is served here.
@@ -44,13 +46,15 @@ impl Endpoint {
         ]
         .into_iter()
         .find(|(end, _)| ends(end));
+        let embeds = ends("embeddings");
         let (format, wanted) = match chat {
             Some((_, dialect)) => (speaker(dialect), Method::POST),
+            None if embeds => (speaker(DialectId::OpenaiChat), Method::POST),
             None => (speaker(usual), Method::GET),
         };
         let shown = Failure::clean(path);
         match chat {
-            None if !ends("models") => Self::None(
+            None if !embeds && !ends("models") => Self::None(
                 format,
                 refused(404, format!("nothing is served at {shown}; {SERVED}")),
             ),
@@ -59,13 +63,16 @@ impl Endpoint {
                 refused(405, format!("{} is not for {shown}; {SERVED}", ask.method)),
             ),
             Some(_) => Self::Chat(format),
+            None if embeds => Self::Embed(format),
             None => Self::Models(format),
         }
     }
 
     pub(super) const fn format(&self) -> &'static dyn Ingress {
         match self {
-            Self::Chat(format) | Self::Models(format) | Self::None(format, _) => *format,
+            Self::Chat(format) | Self::Embed(format) | Self::Models(format) | Self::None(format, _) => {
+                *format
+            }
         }
     }
 }

@@ -17,7 +17,7 @@ pub use self::stream::ServedStream;
 use self::endpoint::{Endpoint, heard};
 use self::head::{Head, fresh_id};
 use crate::config::RouteKind;
-use crate::dialect::{Ingress, Problem};
+use crate::dialect::{Ingress, Problem, embed};
 use crate::engine::{self, Relay, World};
 use crate::error::Error;
 use crate::routing;
@@ -70,6 +70,7 @@ pub(crate) async fn serve(world: Arc<World>, ask: HttpAsk) -> Served {
     let speaks = endpoint.format();
     let served = match endpoint {
         Endpoint::Chat(format) => chat(world, format, ask, &id).await,
+        Endpoint::Embed(format) => vectors(world, format, ask, &id).await,
         Endpoint::Models(format) => Ok(models::list(&world.config, format.id(), &id)),
         Endpoint::None(_, problem) => Err(Refused::new(problem)),
     };
@@ -102,6 +103,39 @@ impl Refused {
         head.retry_after(self.error.retry_after());
         head.served(status, ServedBody::Whole(Bytes::from(body)))
     }
+}
+
+async fn vectors(
+    world: Arc<World>,
+    format: &'static dyn Ingress,
+    ask: HttpAsk,
+    id: &str,
+) -> Result<Served, Refused> {
+    let asked =
+        embed::ingress::ask(&ask.body).map_err(|failure| Refused::new(Error::failed(failure, Vec::new())))?;
+    let route = routing::meant(&world.config, asked.model.as_deref(), RouteKind::Embed)
+        .map_err(Refused::new)?
+        .to_owned();
+    let mut request = asked.request;
+    request.route = Some(route.clone());
+    let total = routing::route(&world.config, Some(&route))
+        .map_err(Refused::new)?
+        .timeouts
+        .total;
+    let patience = ask.patience.filter(|patience| *patience < total);
+    request.timeout = patience.map(|patience| patience.as_secs_f64());
+    let mut head = Head::json(format.id_header(), id);
+    head.put("x-hotspare-route", &route);
+    let reply = engine::embed(world, request).await.map_err(|error| Refused {
+        error,
+        route: Some(route),
+    })?;
+    head.put("x-hotspare-target", &reply.target);
+    head.trail(&reply.trail, None);
+    head.adapted(reply.trail.last().map_or(&[], |attempt| &attempt.adapted));
+    head.cost(reply.cost_usd);
+    let body = Bytes::from(embed::ingress::answer(&reply, asked.base64));
+    Ok(head.served(StatusCode::OK, ServedBody::Whole(body)))
 }
 
 async fn chat(

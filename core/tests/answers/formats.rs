@@ -1,7 +1,8 @@
 //! The formats that clients may speak, and what each can say.
 
 use hotspare::types::{
-    ChatRequest, Completion, Content, DialectId, FailureClass, PartBody, ReasoningBlock, Role, ToolCall, Usage,
+    ChatRequest, Completion, Content, DialectId, FailureClass, PartBody, ReasoningBlock, Role, ToolCall,
+    Usage,
 };
 use serde_json::Value;
 
@@ -63,7 +64,8 @@ pub(crate) fn sent_back(request: &ChatRequest) -> Turn {
                 }
             }
         }
-        turn.refusal.push_str(message.refusal.as_deref().unwrap_or_default());
+        turn.refusal
+            .push_str(message.refusal.as_deref().unwrap_or_default());
         turn.calls.extend(message.tool_calls.iter().map(spaced_alike));
         turn.reasoning.extend(message.reasoning.iter().cloned());
     }

@@ -1,8 +1,8 @@
 //! Replies, and the events they may come as.
 
 use hotspare::types::{
-    Accumulator, Completion, Delta, DialectId, FinishReason, ReasoningBlock, Reply, StreamEvent, ToolCallDelta,
-    Usage,
+    Accumulator, Completion, Delta, DialectId, FinishReason, ReasoningBlock, Reply, StreamEvent,
+    ToolCallDelta, Usage,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -123,20 +123,26 @@ fn arguments() -> impl Strategy<Value = Value> {
         vec("[a-z]{0,3}", 0..3).prop_map(|list| json!(list)),
         Just(json!({"a": {"b": null}})),
     ];
-    vec(("[a-z_]{1,6}", leaf), 0..4).prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>()))
+    vec(("[a-z_]{1,6}", leaf), 0..4)
+        .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>()))
 }
 
 fn block() -> impl Strategy<Value = ReasoningBlock> {
     let mark = || proptest::option::of("[A-Za-z0-9+/=]{1,40}");
-    (0..DialectId::ALL.len(), mark(), text(), "[A-Za-z0-9+/=]{1,40}", any::<bool>()).prop_map(
-        |(dialect, id, text, mark, hidden)| ReasoningBlock {
+    (
+        0..DialectId::ALL.len(),
+        mark(),
+        text(),
+        "[A-Za-z0-9+/=]{1,40}",
+        any::<bool>(),
+    )
+        .prop_map(|(dialect, id, text, mark, hidden)| ReasoningBlock {
             dialect: DialectId::ALL[dialect],
             id,
             text: if hidden { String::new() } else { text },
             signature: (!hidden).then(|| mark.clone()),
             redacted: hidden.then_some(mark),
-        },
-    )
+        })
 }
 
 fn usage() -> impl Strategy<Value = Usage> {
@@ -168,59 +174,76 @@ pub(crate) fn said() -> impl Strategy<Value = Said> {
         FinishReason::ContentFilter,
         FinishReason::Pause,
     ]);
-    let calls = vec(("[a-zA-Z_]{1,12}", arguments(), proptest::option::of("[A-Za-z0-9+/]{1,20}")), 0..3);
+    let calls = vec(
+        (
+            "[a-zA-Z_]{1,12}",
+            arguments(),
+            proptest::option::of("[A-Za-z0-9+/]{1,20}"),
+        ),
+        0..3,
+    );
     let refusal = proptest::option::weighted(0.2, "[a-zA-Z ,.]{1,20}");
     (
         (text(), text(), refusal, calls),
         (vec(block(), 0..3), usage(), reasons),
         any::<u64>(),
     )
-        .prop_map(|((text, reasoning, refusal, calls), (blocks, usage, reason), seed)| {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let reason = match (&refusal, calls.is_empty()) {
-                (_, false) => FinishReason::ToolCalls,
-                (Some(_), true) => FinishReason::Refusal,
-                (None, true) => reason,
-            };
-            let mut streams: Vec<Vec<Delta>> = vec![
-                pieces(&text, &mut random).map(Delta::Text).collect(),
-                pieces(&reasoning, &mut random).map(Delta::Reasoning).collect(),
-                refusal
-                    .iter()
-                    .flat_map(|refusal| pieces(refusal, &mut random))
-                    .map(Delta::Refusal)
-                    .collect(),
-            ];
-            for (index, (name, arguments, signature)) in (0u32..).zip(calls) {
-                let bare = arguments.as_object().is_some_and(Map::is_empty) && random.bool();
-                let text = if bare { String::new() } else { arguments.to_string() };
-                let piece = |arguments| Delta::ToolCall {
-                    index,
-                    id: None,
-                    name: None,
-                    arguments,
-                    signature: None,
+        .prop_map(
+            |((text, reasoning, refusal, calls), (blocks, usage, reason), seed)| {
+                let mut random = fastrand::Rng::with_seed(seed);
+                let reason = match (&refusal, calls.is_empty()) {
+                    (_, false) => FinishReason::ToolCalls,
+                    (Some(_), true) => FinishReason::Refusal,
+                    (None, true) => reason,
                 };
-                let first = Delta::ToolCall {
-                    index,
-                    id: Some(format!("call_{index}")),
-                    name: Some(name),
-                    arguments: String::new(),
-                    signature,
+                let mut streams: Vec<Vec<Delta>> = vec![
+                    pieces(&text, &mut random).map(Delta::Text).collect(),
+                    pieces(&reasoning, &mut random).map(Delta::Reasoning).collect(),
+                    refusal
+                        .iter()
+                        .flat_map(|refusal| pieces(refusal, &mut random))
+                        .map(Delta::Refusal)
+                        .collect(),
+                ];
+                for (index, (name, arguments, signature)) in (0u32..).zip(calls) {
+                    let bare = arguments.as_object().is_some_and(Map::is_empty) && random.bool();
+                    let text = if bare {
+                        String::new()
+                    } else {
+                        arguments.to_string()
+                    };
+                    let piece = |arguments| Delta::ToolCall {
+                        index,
+                        id: None,
+                        name: None,
+                        arguments,
+                        signature: None,
+                    };
+                    let first = Delta::ToolCall {
+                        index,
+                        id: Some(format!("call_{index}")),
+                        name: Some(name),
+                        arguments: String::new(),
+                        signature,
+                    };
+                    streams.push(
+                        std::iter::once(first)
+                            .chain(pieces(&text, &mut random).map(piece))
+                            .collect(),
+                    );
+                }
+                let mut deltas = shuffled(streams, &mut random);
+                deltas.extend(blocks.into_iter().map(Delta::ReasoningBlock));
+                deltas.push(Delta::Usage(usage));
+                deltas.push(Delta::Finish { reason, raw: None });
+                let events = events(&deltas);
+                let Some(StreamEvent::Finish { reply }) = events.last() else {
+                    panic!("a stream ends with the whole reply")
                 };
-                streams.push(std::iter::once(first).chain(pieces(&text, &mut random).map(piece)).collect());
-            }
-            let mut deltas = shuffled(streams, &mut random);
-            deltas.extend(blocks.into_iter().map(Delta::ReasoningBlock));
-            deltas.push(Delta::Usage(usage));
-            deltas.push(Delta::Finish { reason, raw: None });
-            let events = events(&deltas);
-            let Some(StreamEvent::Finish { reply }) = events.last() else {
-                panic!("a stream ends with the whole reply")
-            };
-            let done = reply.completion.clone();
-            Said { events, done }
-        })
+                let done = reply.completion.clone();
+                Said { events, done }
+            },
+        )
 }
 
 /// The streams as one: each in its order, and the calls begun one after the other.

@@ -26,9 +26,10 @@ pub(crate) const FORMAT: Format = Format {
 fn reads(mut done: Completion) -> Completion {
     done.refusal = done.refusal.filter(|refusal| !refusal.is_empty());
     done.usage.cache_write_1h_tokens = 0;
-    let called = done.tool_calls.iter().any(|call| {
-        !call.name.is_empty() && serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok()
-    });
+    let called = done
+        .tool_calls
+        .iter()
+        .any(|call| !call.name.is_empty() && serde_json::from_str::<IgnoredAny>(&call.arguments).is_ok());
     done.finish_reason = Some(match done.finish_reason {
         _ if called => FinishReason::ToolCalls,
         Some(FinishReason::ToolCalls) => FinishReason::ToolCalls,

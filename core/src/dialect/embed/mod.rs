@@ -5,6 +5,7 @@
 
 mod cohere;
 mod gemini;
+pub mod ingress;
 mod ollama;
 mod openai;
 mod vectors;

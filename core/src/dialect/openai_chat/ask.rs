@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::dialect::Asked;
-use crate::dialect::asked::{Fields, wrong};
+use crate::dialect::asked::{Fields, wrong_at};
 use crate::types::{ChatRequest, DialectId, Failure, JsonMap};
 
 pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
@@ -14,12 +14,8 @@ pub(super) fn ask(body: &[u8]) -> Result<Asked, Failure> {
     let route = fields.take("route");
     let mut body = fields.rest();
     spell_out(&mut body);
-    let mut request: ChatRequest =
-        serde_path_to_error::deserialize(Value::Object(body)).map_err(|error| {
-            let at = error.path().to_string();
-            let at = if at == "." { "body".to_owned() } else { at };
-            wrong(&at, &error.inner().to_string())
-        })?;
+    let mut request: ChatRequest = serde_path_to_error::deserialize(Value::Object(body))
+        .map_err(|error| wrong_at(error.path(), error.inner()))?;
     if let Some(route) = route {
         let own = request
             .provider_options

@@ -4,8 +4,6 @@ mod calls;
 mod passed;
 mod problem;
 mod stream;
-#[cfg(test)]
-mod tests;
 
 use std::borrow::Cow;
 use std::hash::{Hash, Hasher};

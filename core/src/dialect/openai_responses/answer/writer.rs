@@ -64,7 +64,9 @@ impl EventWriter for Writer {
             out,
         );
         let told = json!({"code": error.get("code"), "message": problem.message});
-        let response = self.head.response(&Standing::failed(told), Vec::new(), Value::Null);
+        let response = self
+            .head
+            .response(&Standing::failed(told), Vec::new(), Value::Null);
         self.events.response("response.failed", &response, out);
     }
 }
@@ -98,8 +100,7 @@ impl Writer {
     fn open(&mut self, item: Item, out: &mut Vec<u8>) -> usize {
         let place = self.items.len();
         let told = item.json("in_progress");
-        self.events
-            .item("response.output_item.added", place, &told, out);
+        self.events.item("response.output_item.added", place, &told, out);
         self.items.push(Open { item, closed: false });
         place
     }
