@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
 
 use hotspare::types::Event;
 
@@ -29,6 +30,22 @@ struct State {
     waiting: VecDeque<Event>,
     dropped: u64,
     closed: bool,
+    /// Who polls, taken when it is woken.
+    waiter: Option<Waker>,
+}
+
+impl State {
+    /// What is there; None while nothing is.
+    fn ready(&mut self) -> Option<Option<Batch>> {
+        if self.waiting.is_empty() {
+            return self.closed.then_some(None);
+        }
+        let count = self.waiting.len().min(BATCH);
+        Some(Some(Batch {
+            dropped: std::mem::take(&mut self.dropped),
+            events: self.waiting.drain(..count).collect(),
+        }))
+    }
 }
 
 /// What a feed gave.
@@ -49,26 +66,25 @@ impl EventFeed {
     }
 
     fn push(&self, event: Event) {
-        let mut state = self.lock();
-        if state.closed {
-            return;
-        }
-        if state.waiting.len() == CAPACITY {
-            state.waiting.pop_front();
-            state.dropped += 1;
-        }
-        state.waiting.push_back(event);
-        drop(state);
-        self.shared.news.notify_one();
+        self.update(|state| {
+            if state.closed {
+                return;
+            }
+            if state.waiting.len() == CAPACITY {
+                state.waiting.pop_front();
+                state.dropped += 1;
+            }
+            state.waiting.push_back(event);
+        });
     }
 
     /// Waits for events and takes some; None when the feed has ended and all are taken. One thread takes.
     #[must_use]
     pub fn take(&self) -> Option<Batch> {
         let mut state = self.lock();
-        while state.waiting.is_empty() {
-            if state.closed {
-                return None;
+        loop {
+            if let Some(ready) = state.ready() {
+                return ready;
             }
             state = self
                 .shared
@@ -76,17 +92,37 @@ impl EventFeed {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        let count = state.waiting.len().min(BATCH);
-        Some(Batch {
-            dropped: std::mem::take(&mut state.dropped),
-            events: state.waiting.drain(..count).collect(),
-        })
+    }
+
+    /// [`Self::take`] for hosts that do not wait on a thread. While nothing is there the waker of the latest poll is
+    /// kept, and woken once.
+    pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Option<Batch>> {
+        let mut state = self.lock();
+        match state.ready() {
+            Some(ready) => Poll::Ready(ready),
+            None => {
+                state.waiter = Some(cx.waker().clone());
+                Poll::Pending
+            }
+        }
     }
 
     /// Ends the feed: what waits can still be taken, what comes later is lost.
     pub fn close(&self) {
-        self.lock().closed = true;
+        self.update(|state| state.closed = true);
+    }
+
+    /// Changes the state and wakes whoever waits, outside the lock.
+    fn update(&self, change: impl FnOnce(&mut State)) {
+        let waiter = {
+            let mut state = self.lock();
+            change(&mut state);
+            state.waiter.take()
+        };
         self.shared.news.notify_all();
+        if let Some(waiter) = waiter {
+            waiter.wake();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -168,5 +204,31 @@ mod tests {
         feed.push(event(2));
         feed.close();
         assert_eq!(taker.join().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_poll_is_woken_by_an_event_and_by_the_end() {
+        struct Count(std::sync::atomic::AtomicUsize);
+        impl std::task::Wake for Count {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let count = Arc::new(Count(0.into()));
+        let waker = Waker::from(Arc::clone(&count));
+        let mut cx = Context::from_waker(&waker);
+        let woken = || count.0.load(std::sync::atomic::Ordering::Relaxed);
+        let feed = EventFeed::default();
+        assert_eq!(feed.poll_take(&mut cx), Poll::Pending);
+        feed.push(event(1));
+        feed.push(event(2));
+        assert_eq!(woken(), 1);
+        let Poll::Ready(Some(batch)) = feed.poll_take(&mut cx) else {
+            panic!("two events are there")
+        };
+        assert_eq!(numbers(&batch), [1, 2]);
+        assert_eq!(feed.poll_take(&mut cx), Poll::Pending);
+        feed.close();
+        assert_eq!((woken(), feed.poll_take(&mut cx)), (2, Poll::Ready(None)));
     }
 }

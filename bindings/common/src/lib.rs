@@ -8,6 +8,7 @@
 mod client;
 mod feed;
 mod fork;
+mod message;
 mod queue;
 mod record;
 mod runtime;
@@ -16,6 +17,7 @@ mod task;
 pub use client::{SharedClient, Source};
 pub use feed::{Batch, EventFeed};
 pub use fork::{ForkGuard, generation};
+pub use message::assistant_message;
 pub use queue::EventQueue;
 pub use record::{EXCEPTIONS, ErrorRecord, error_record, exception_name};
 pub use runtime::{is_exiting, shutdown};

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use hotspare::types;
+use hotspare_bridge::assistant_message;
 use pyo3::prelude::*;
-use serde_json::{Map, Value, json};
 
 use crate::convert::{Reduced, picklable, quoted, to_dict, to_python};
 use crate::trail::Attempt;
@@ -139,30 +139,6 @@ impl ToolCall {
 
 fn tool_calls(completion: &types::Completion) -> Vec<ToolCall> {
     completion.tool_calls.iter().cloned().map(ToolCall).collect()
-}
-
-/// The assistant message to append to the history: OpenAI's shape, with what vendors want handed back.
-fn message(completion: &types::Completion) -> Value {
-    let mut map = Map::new();
-    map.insert("role".to_owned(), json!("assistant"));
-    let silent =
-        completion.text.is_empty() && (!completion.tool_calls.is_empty() || completion.refusal.is_some());
-    let content = if silent {
-        Value::Null
-    } else {
-        json!(completion.text)
-    };
-    map.insert("content".to_owned(), content);
-    if let Some(refusal) = &completion.refusal {
-        map.insert("refusal".to_owned(), json!(refusal));
-    }
-    if !completion.tool_calls.is_empty() {
-        map.insert("tool_calls".to_owned(), json!(completion.tool_calls));
-    }
-    if !completion.reasoning_blocks.is_empty() {
-        map.insert("reasoning_details".to_owned(), json!(completion.reasoning_blocks));
-    }
-    Value::Object(map)
 }
 
 /// What had come of a reply when its stream broke.
@@ -402,7 +378,7 @@ impl Reply {
     /// The assistant message to append to the history, in OpenAI's shape.
     #[getter]
     fn message<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        to_python(py, &message(&self.0.completion))
+        to_python(py, &assistant_message(&self.0.completion))
     }
 
     /// The reply as an OpenAI `chat.completion` object.
