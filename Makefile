@@ -6,13 +6,22 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 CARGO_TEST := cargo test --workspace
+NODE_PACKAGE := node/node_modules/.ready
+NODE_LINT := node/lint/node_modules/.ready
+# Beside the system's Node, which is to be 20.
+NODE_VERSIONS := 22.23.3 24.9.0
+# What depends on the version: processes, threads, memory; and a call of every kind.
+NODE_TESTS_EVERYWHERE := calls cancel leaks process workers
+NODE_TEST := --test --test-concurrency=3 --test-timeout=300000 --test-reporter=../scripts/reporter.mjs
+PRETTIER := lint/node_modules/.bin/prettier --log-level warn --config .prettierrc.json
 PYTHON_SOURCES := python scripts examples/python benches tests/live tests/interop
 export CARGO_TERM_PROGRESS_WHEN := never
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test test-rust test-python matrix incidents bench bench-standby bench-failover simulate simulate-long \
-	simulate-mutants envoy soak interop coverage fmt lint gen fuzz catalog venv extension release-extension
+.PHONY: help demo test test-rust test-python test-node matrix incidents bench bench-standby bench-failover simulate \
+	simulate-long simulate-mutants envoy soak interop coverage fmt lint gen fuzz catalog venv extension extension-node \
+	release-extension
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -21,7 +30,7 @@ demo: venv release-extension ## Three simulated vendors, one of which keeps fail
 	$(call say,running the demo)
 	@$(BIN)/python examples/python/demo.py
 
-test: test-rust test-python matrix ## Every test in every language, and the scenario matrix
+test: test-rust test-python test-node matrix ## Every test in every language, and the scenario matrix
 
 test-rust: ## Rust tests, fixtures and scenarios included
 	$(call say,Rust: unit tests$(,) recorded exchanges$(,) scenarios)
@@ -33,6 +42,17 @@ test-rust: ## Rust tests, fixtures and scenarios included
 test-python: venv extension ## Python tests
 	$(call say,Python: package$(,) binding and scenario tests)
 	@$(BIN)/python -m pytest -q python/tests scripts/tests
+
+test-node: extension-node ## Node tests, on Node 20, 22 and 24
+	$(call say,Node: package$(,) binding and scenario tests)
+	@rm -rf node/test/dist
+	@cd node && npx tsc -p test
+	@cd node/test && node $(NODE_TEST) dist/*.test.mjs
+	@for version in $(NODE_VERSIONS); do \
+		printf '\033[1m== %s\033[0m\n' "Node $$version: processes, threads, memory"; \
+		scripts/node.sh $$version .node/$$version; \
+		(cd node/test && ../../.node/$$version/bin/node $(NODE_TEST) $(NODE_TESTS_EVERYWHERE:%=dist/%.test.mjs)); \
+	done
 
 matrix: ## Scenario × language × mode; an empty cell fails
 	$(call say,scenario matrix)
@@ -71,13 +91,14 @@ simulate-mutants: ## Break the core on purpose, place by place: the simulation m
 	$(call say,breaking the core on purpose)
 	@cargo run --release -q -p hotspare-simulation --features mutants --target-dir target/mutants -- --mutants --seeds 0..400
 
-fmt: venv ## Format everything
+fmt: venv $(NODE_LINT) ## Format everything
 	$(call say,formatting)
 	@cargo fmt --all
 	@$(BIN)/ruff format -q $(PYTHON_SOURCES)
 	@$(BIN)/ruff check -q --fix $(PYTHON_SOURCES)
+	@cd node && $(PRETTIER) --write . ../examples/node
 
-lint: venv extension ## Every linter, warnings denied
+lint: venv extension extension-node $(NODE_LINT) ## Every linter, warnings denied
 	$(call say,Rust: rustfmt and clippy)
 	@cargo fmt --all --check
 	@cargo clippy --workspace --all-targets -- -D warnings
@@ -85,6 +106,10 @@ lint: venv extension ## Every linter, warnings denied
 	@$(BIN)/ruff format --check $(PYTHON_SOURCES)
 	@$(BIN)/ruff check $(PYTHON_SOURCES)
 	@$(BIN)/pyright -p python
+	$(call say,Node: prettier$(,) tsc and eslint)
+	@cd node && $(PRETTIER) --check . ../examples/node
+	@cd node && npx tsc -p test --noEmit
+	@cd node && lint/node_modules/.bin/eslint -c lint/eslint.config.js --max-warnings 0 .
 	$(call say,scenarios that are written by a program)
 	@$(BIN)/python scripts/mixed_scenarios.py --check
 
@@ -142,6 +167,22 @@ $(VENV)/.ready: python/requirements-dev.txt scripts/venv.sh
 extension: venv ## Build the Python extension (debug) into .venv
 	$(call say,building the Python extension)
 	@cd python && VIRTUAL_ENV=$(abspath $(VENV)) ../$(BIN)/maturin develop -q --target-dir ../target/maturin
+
+# The addon is built in the workspace's own target folder, as everything in Rust but Python's extension.
+extension-node: $(NODE_PACKAGE) ## Build the Node package (debug) in node/
+	$(call say,building the Node package)
+	@cd node && npm run --silent build
+
+$(NODE_PACKAGE): node/package-lock.json
+	$(call say,installing Node tools into node/node_modules)
+	@command -v node >/dev/null || { echo "Node 20 or newer is needed (https://nodejs.org)" >&2; exit 1; }
+	@cd node && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+$(NODE_LINT): node/lint/package-lock.json
+	$(call say,installing linters into node/lint/node_modules)
+	@cd node/lint && npm ci --silent --no-audit --no-fund
+	@touch $@
 
 release-extension: venv
 	$(call say,building the Python extension (release))

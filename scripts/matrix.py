@@ -1,8 +1,8 @@
 """Prints scenario × language × mode from the runners' reports, and fails on an empty or failed cell.
 
-A runner writes target/scenario-matrix/<language>.json:
-{"columns": [...], "results": {scenario: {column: "ok" | "failed: …"}}}. A column is "<mode> <how>", and a scenario's
-`modes` say which modes it has: a cell of another mode is shown as "·".
+A runner writes target/scenario-matrix/<language>.json, or <language>-<which>.json where it has several:
+{"columns": [...], "results": {scenario: {column: "ok" | "failed: …" | "not: why it cannot be run so"}}}. A column is
+"<mode> <how>", and a scenario's `modes` say which modes it has: a cell of another mode is shown as "·", as is a "not".
 
 Then vendor × dialect, from the scenarios that `mixed_scenarios.py` writes: the vendor fails over to that dialect. A
 scenario holds all dialects of its vendor, so that its cells are ok when the whole of it is, in every column.
@@ -21,7 +21,7 @@ from mixed_scenarios import DIALECTS, TABLE
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "tests" / "scenarios"
 REPORTS = ROOT / "target" / "scenario-matrix"
-LANGUAGES = ("rust", "python")
+RUNNERS = ("rust", "python", "node-sync", "node-async")
 
 
 def main() -> int:
@@ -29,11 +29,13 @@ def main() -> int:
     problems: list[str] = []
     header: list[str] = []
     rows: dict[str, list[str]] = {name: [] for name in scenarios}
-    for language in LANGUAGES:
-        path = REPORTS / f"{language}.json"
+    left_out: list[str] = []
+    for runner in RUNNERS:
+        path = REPORTS / f"{runner}.json"
         if not path.exists():
-            problems.append(f"{language}: its scenario runner left no report")
+            problems.append(f"{runner}: its scenario runner left no report")
             continue
+        language = runner.partition("-")[0]
         report = json.loads(path.read_text())
         for column in report["columns"]:
             header.append(f"{language} {column}")
@@ -42,6 +44,9 @@ def main() -> int:
                 result = report["results"].get(name, {}).get(column)
                 if mode not in scenario["modes"]:
                     rows[name].append("·")
+                elif result is not None and result.startswith("not: "):
+                    rows[name].append("·")
+                    left_out.append(f"{name}: {language} {column} is {result}")
                 elif result is None:
                     rows[name].append("EMPTY")
                     problems.append(f"{name}: no result for {language} {column}")
@@ -55,7 +60,8 @@ def main() -> int:
     for name, cells in rows.items():
         print(f"{name:<{width}}", *(f"{cell:>8}" for cell in cells))
     ok = sum(cell == "ok" for cells in rows.values() for cell in cells)
-    print(f"\n{len(scenarios)} scenarios, {ok} cells ok\n")
+    print(f"\n{len(scenarios)} scenarios, {ok} cells ok")
+    print(*left_out, sep="\n", end="\n\n")
     print_failovers(scenarios, rows, problems)
     for problem in problems:
         print(problem, file=sys.stderr)
@@ -81,7 +87,7 @@ def print_failovers(scenarios: dict[str, Any], rows: dict[str, list[str]], probl
                 cells.append("EMPTY")
                 problems.append(f"{vendor['name']}: no scenario fails over to {dialect}")
             else:
-                cells.append("ok" if set(rows[name]) == {"ok"} else "FAIL")
+                cells.append("ok" if set(rows[name]) - {"·"} == {"ok"} else "FAIL")
         filled += cells.count("ok")
         over = sorted({route.split("-")[1] for route, code in asked.items() if code == "unsupported"})
         note = f"   passed over for: {', '.join(over)}" if over else ""
