@@ -54,7 +54,9 @@ function completion(message, finish_reason = "stop") {
 const SAID = () => completion({ content: "Hello." });
 
 test("what a call says", async () => {
-  await recorded(SAID, async (model, bodies) => {
+  const calls = [{ id: "c1", type: "function", function: { name: "weather", arguments: '{"city":"Paris"}' } }];
+  const answer = () => completion({ tool_calls: calls }, "tool_calls");
+  await recorded(answer, async (model, bodies) => {
     const result = await generateText({
       model,
       instructions: "Be brief.",
@@ -154,31 +156,45 @@ test("JSON of a schema, and JSON of any", async () => {
   );
 });
 
+const TOOLS = { stopWhen: isStepCount(3), prompt: "Go.", maxOutputTokens: 9 };
+
+function weatherTool(execute) {
+  return { weather: tool({ inputSchema: jsonSchema(WEATHER), execute }) };
+}
+
 test("tool calls and their results, failed ones too", async () => {
-  const call = (id, city) => ({
-    id,
-    type: "function",
-    function: { name: "weather", arguments: JSON.stringify({ city }) },
-    extra_content: { google: { thought_signature: `mark-${id}` } },
-  });
+  const call = (id, city) => {
+    return { id, type: "function", function: { name: "weather", arguments: JSON.stringify({ city }) } };
+  };
   const steps = [completion({ tool_calls: [call("c1", "Paris"), call("c2", "Atlantis")] }, "tool_calls"), SAID()];
-  const execute = ({ city }) => {
+  const tools = weatherTool(({ city }) => {
     if (city === "Atlantis") throw new Error("no such city");
     return { sky: weather({ city }) };
-  };
+  });
   await recorded(
     (nth) => steps[nth - 1],
     async (model, bodies) => {
-      const tools = { weather: tool({ inputSchema: jsonSchema(WEATHER), execute }) };
-      const result = await generateText({ model, prompt: "Go.", tools, stopWhen: isStepCount(3) });
+      const result = await generateText({ ...TOOLS, model, tools });
       assert.equal(result.text, "Hello.");
       assert.deepEqual(bodies[1].messages.slice(1), [
         { role: "assistant", content: null, tool_calls: steps[0].choices[0].message.tool_calls },
         { role: "tool", tool_call_id: "c1", content: '{"sky":"Sunny in Paris."}' },
-        { role: "tool", tool_call_id: "c2", content: "no such city" },
+        { role: "tool", tool_call_id: "c2", content: "Error: no such city" },
       ]);
     },
   );
+});
+
+test("a mark on a tool call comes back to its vendor", async () => {
+  const functionCall = { name: "weather", args: { city: "Paris" } };
+  const marked = { role: "model", parts: [{ functionCall, thoughtSignature: "c2lnbmVk" }] };
+  const said = { role: "model", parts: [{ text: "Hello." }] };
+  const answer = (nth) => ({ candidates: [{ content: nth === 1 ? marked : said, finishReason: "STOP" }] });
+  const run = async (model, bodies) => {
+    await generateText({ ...TOOLS, model, tools: weatherTool(weather) });
+    assert.equal(bodies[1].contents[1].parts[0].thoughtSignature, "c2lnbmVk");
+  };
+  await recorded(answer, run, "gemini");
 });
 
 test("reasoning that its vendor signed comes back to it", async () => {
@@ -193,8 +209,7 @@ test("reasoning that its vendor signed comes back to it", async () => {
   await recorded(
     (nth) => steps[nth - 1],
     async (model, bodies) => {
-      const tools = { weather: tool({ inputSchema: jsonSchema(WEATHER), execute: () => "no" }) };
-      const result = await generateText({ model, prompt: "Go.", maxOutputTokens: 9, tools, stopWhen: isStepCount(3) });
+      const result = await generateText({ ...TOOLS, model, tools: weatherTool(weather) });
       assert.equal(result.steps[0].reasoningText, "Hm.");
       assert.deepEqual(bodies[1].messages[1].content, [thinking, use]);
     },

@@ -1,6 +1,6 @@
 /**
  * Each failure that fails over: what the primary does, and what is said of it. `primary` is laid over the primary in the
- * simulator's script, `provider` over it in the config, `route` over the route, and `facts` are the client's catalog.
+ * simulator's script (`embedPrimary` where vectors are asked for), `provider` over it in the config, `route` over the route, and `facts` are the client's catalog.
  */
 
 /** A fault or error that never ends. */
@@ -41,6 +41,10 @@ export const FAILURES = {
   },
   "html in 200": { primary: always({ fault: "html" }), code: "malformed" },
   "cut off": { primary: always({ fault: "cut", after_chunks: 0 }), code: "malformed" },
-  // What all programs send, and what all for vectors send.
-  unsupported: { provider: { refuses: ["max_tokens", "dimensions"] }, code: "unsupported" },
+  // All programs send it; of vectors, Anthropic has none.
+  unsupported: {
+    provider: { refuses: ["max_tokens"] },
+    embedPrimary: { dialect: "anthropic_messages" },
+    code: "unsupported",
+  },
 };

@@ -91,7 +91,7 @@ function kindOf(feature) {
 async function survives({ program, open, native, feature, spoken, backup, code, ...failure }) {
   const kind = kindOf(feature);
   const script = {
-    primary: { ...provider("primary", spoken, kind), ...failure.primary },
+    primary: { ...provider("primary", spoken, kind), steps: [], ...failure.primary, ...(kind === "embed" && failure.embedPrimary) },
     backup: provider("backup", backup, kind),
   };
   const lab = { script, providers: { primary: failure.provider }, route: failure.route, facts: failure.facts };
