@@ -142,7 +142,7 @@ pub fn ingress(id: DialectId) -> Option<&'static dyn Ingress> {
     match id {
         DialectId::OpenaiChat => Some(&super::openai_chat::OPENAI_CHAT),
         DialectId::OpenaiResponses => None,
-        DialectId::AnthropicMessages => None,
+        DialectId::AnthropicMessages => Some(&super::anthropic_messages::ANTHROPIC_MESSAGES),
         DialectId::Gemini | DialectId::BedrockConverse | DialectId::CohereChat | DialectId::OllamaChat => {
             None
         }

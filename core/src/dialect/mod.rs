@@ -12,6 +12,7 @@ pub(crate) mod codes;
 pub mod cohere_chat;
 pub(crate) mod common;
 mod embed;
+pub(crate) mod envelope;
 mod event_stream;
 pub(crate) mod evidence;
 pub(crate) mod fit;

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::classify::in_band;
+use crate::dialect::envelope::{unpack, unpack_mark};
 use crate::types::{Completion, DialectId, Failure, FinishReason, JsonMap, ReasoningBlock, ToolCall, Usage};
 
 pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
@@ -22,6 +23,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
         model: text(&body, "model"),
         ..Completion::default()
     };
+    let mut marks = Vec::new();
     for block in content {
         match block.get("type").and_then(Value::as_str) {
             Some("text") => done.text.push_str(str_of(block, "text")),
@@ -32,10 +34,12 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
                     signature.map(|signature| signed(str_of(block, "thinking").to_owned(), signature)),
                 );
             }
-            Some("redacted_thinking") => {
-                done.reasoning_blocks
-                    .push(redacted(str_of(block, "data").to_owned()));
-            }
+            Some("redacted_thinking") => match unpack_mark(str_of(block, "data")) {
+                Some(mark) => marks.push(mark),
+                None => done
+                    .reasoning_blocks
+                    .push(redacted(str_of(block, "data").to_owned())),
+            },
             Some("tool_use") => done.tool_calls.push(ToolCall {
                 id: str_of(block, "id").to_owned(),
                 name: str_of(block, "name").to_owned(),
@@ -47,6 +51,9 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
             // is in the text.
             _ => {}
         }
+    }
+    for mark in marks {
+        mark.sign(&mut done.tool_calls);
     }
     done.finish_reason = Some(finish_reason(&raw, !done.tool_calls.is_empty()));
     done.finish_raw = Some(raw);
@@ -69,7 +76,11 @@ pub(super) fn text(value: &Value, key: &str) -> Option<String> {
     value.get(key).and_then(Value::as_str).map(str::to_owned)
 }
 
+/// Signed reasoning: of this vendor, or of the one whose block the signature carries.
 pub(super) fn signed(text: String, signature: String) -> ReasoningBlock {
+    if let Some(block) = unpack(&signature) {
+        return ReasoningBlock { text, ..block };
+    }
     ReasoningBlock {
         dialect: DialectId::AnthropicMessages,
         id: None,
@@ -79,14 +90,15 @@ pub(super) fn signed(text: String, signature: String) -> ReasoningBlock {
     }
 }
 
+/// Reasoning that is not shown: of this vendor, or of the one whose block the data carry.
 pub(super) fn redacted(data: String) -> ReasoningBlock {
-    ReasoningBlock {
+    unpack(&data).unwrap_or_else(|| ReasoningBlock {
         dialect: DialectId::AnthropicMessages,
         id: None,
         text: String::new(),
         signature: None,
         redacted: Some(data),
-    }
+    })
 }
 
 /// A `tool_use` block's input as JSON text.

@@ -1,5 +1,6 @@
 //! Anthropic Messages, `POST {base}/messages`, where the base URL ends in `/v1`.
 
+mod answer;
 mod ask;
 mod classify;
 mod decode;

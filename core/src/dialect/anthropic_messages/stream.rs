@@ -8,6 +8,7 @@ use super::classify::in_band;
 use super::decode::{
     Counts, arguments, fallback_model, finish_reason, redacted, refusal, signed, str_of, text,
 };
+use crate::dialect::envelope::{CallMark, unpack_mark};
 use crate::dialect::{EventDecoder, SseEvent};
 use crate::types::{Delta, Failure, FinishReason};
 
@@ -19,8 +20,8 @@ use crate::types::{Delta, Failure, FinishReason};
 pub(super) struct Events {
     started: bool,
     blocks: HashMap<u64, Block>,
-    /// Calls begun so far.
-    calls: u32,
+    /// The ids of the calls begun so far.
+    calls: Vec<String>,
     counts: Counts,
     finished: bool,
     stopped: bool,
@@ -116,12 +117,15 @@ impl Events {
                 }
             }
             "redacted_thinking" => {
-                out.push(Delta::ReasoningBlock(redacted(str_of(start, "data").to_owned())));
+                match unpack_mark(str_of(start, "data")) {
+                    Some(mark) => self.sign(mark, out),
+                    None => out.push(Delta::ReasoningBlock(redacted(str_of(start, "data").to_owned()))),
+                }
                 return;
             }
             "tool_use" => {
-                let call = self.calls;
-                self.calls = call.saturating_add(1);
+                let call = index_of(self.calls.len());
+                self.calls.push(str_of(start, "id").to_owned());
                 out.push(Delta::ToolCall {
                     index: call,
                     id: text(start, "id"),
@@ -173,13 +177,25 @@ impl Events {
         }
     }
 
+    fn sign(&self, mark: CallMark, out: &mut Vec<Delta>) {
+        if let Some(index) = self.calls.iter().position(|id| *id == mark.call) {
+            out.push(Delta::ToolCall {
+                index: index_of(index),
+                id: None,
+                name: None,
+                arguments: String::new(),
+                signature: Some(mark.signature),
+            });
+        }
+    }
+
     fn message_delta(&mut self, data: &Value, out: &mut Vec<Delta>) {
         self.count(data, out);
         let Some(delta) = data.get("delta") else { return };
         let Some(raw) = text(delta, "stop_reason") else {
             return;
         };
-        let reason = finish_reason(&raw, self.calls > 0);
+        let reason = finish_reason(&raw, !self.calls.is_empty());
         if reason == FinishReason::Refusal {
             out.push(Delta::Refusal(refusal(delta)));
         }
@@ -195,6 +211,10 @@ fn say(kind: fn(String) -> Delta, text: &str, out: &mut Vec<Delta>) {
     if !text.is_empty() {
         out.push(kind(text.to_owned()));
     }
+}
+
+fn index_of(calls: usize) -> u32 {
+    u32::try_from(calls).unwrap_or(u32::MAX)
 }
 
 fn call_piece(index: u32, arguments: String) -> Delta {

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::ask::plain;
 use crate::dialect::asked::{Fields, wrong};
+use crate::dialect::envelope::{CallMark, unpack, unpack_mark};
 use crate::dialect::foreign::marked;
 use crate::types::{
     Content, DialectId, Failure, FilePart, ImagePart, JsonMap, Message, Part, PartBody, ReasoningBlock, Role,
@@ -52,11 +53,16 @@ pub(super) fn turn(message: Value, at: &str, out: &mut Vec<Message>) -> Result<(
         match (turn.message.role, kind) {
             (Role::User, "tool_result") => out.push(result(block, &at)?),
             (Role::Assistant, "thinking" | "redacted_thinking") => {
-                if !turn.parts.is_empty() && turn.message.tool_calls.is_empty() {
+                if let Some(mark) = block.get("data").and_then(Value::as_str).and_then(unpack_mark) {
+                    turn.marks.push(mark);
+                    continue;
+                }
+                let thought = Thought::of(&block);
+                if thought.begins && !turn.parts.is_empty() && turn.message.tool_calls.is_empty() {
                     out.push(turn.finish());
                     turn = Turn::new(Role::Assistant);
                 }
-                turn.message.reasoning.push(reasoning(&block));
+                turn.think(thought);
             }
             (Role::Assistant, "tool_use") => turn.call(block, &at)?,
             _ => turn.part(block, &at)?,
@@ -75,6 +81,11 @@ struct Turn {
     /// Fields of blocks that our words do not cover, by the block's number or the call's id.
     content: JsonMap,
     calls: JsonMap,
+    /// Marks of calls, which may stand before their calls.
+    marks: Vec<CallMark>,
+    /// Whether a block of another vendor brought its text with it. Then what is not signed says the same once more, since
+    /// a stream tells reasoning before anyone knows the block it is of.
+    repeated: bool,
 }
 
 impl Turn {
@@ -84,11 +95,18 @@ impl Turn {
             parts: Vec::new(),
             content: JsonMap::new(),
             calls: JsonMap::new(),
+            marks: Vec::new(),
+            repeated: false,
         }
     }
 
     fn is_empty(&self) -> bool {
         self.parts.is_empty() && self.message.tool_calls.is_empty() && self.message.reasoning.is_empty()
+    }
+
+    fn think(&mut self, thought: Thought) {
+        self.repeated |= thought.repeats;
+        self.message.reasoning.push(thought.block);
     }
 
     fn part(&mut self, block: Value, at: &str) -> Result<(), Failure> {
@@ -122,6 +140,14 @@ impl Turn {
     }
 
     fn finish(mut self) -> Message {
+        if self.repeated {
+            self.message.reasoning.retain(|block| {
+                block.dialect != OWN || block.signature.is_some() || block.redacted.is_some()
+            });
+        }
+        for mark in self.marks {
+            mark.sign(&mut self.message.tool_calls);
+        }
         self.message.content = plain(self.parts);
         let mut own = JsonMap::new();
         for (name, fields) in [("content", self.content), ("tool_use", self.calls)] {
@@ -138,14 +164,44 @@ impl Turn {
     }
 }
 
-fn reasoning(block: &Value) -> ReasoningBlock {
-    let text = |name: &str| block.get(name).and_then(Value::as_str).map(str::to_owned);
-    ReasoningBlock {
-        dialect: OWN,
-        id: None,
-        text: text("thinking").unwrap_or_default(),
-        signature: text("signature").filter(|signature| !signature.is_empty()),
-        redacted: text("data"),
+/// One block of reasoning.
+struct Thought {
+    block: ReasoningBlock,
+    /// The model thinks again. What was not shown, or is of another vendor, belongs to the turn as a whole.
+    begins: bool,
+    /// Its text stands in the turn without a signature too.
+    repeats: bool,
+}
+
+impl Thought {
+    fn of(block: &Value) -> Self {
+        let text = |name: &str| block.get(name).and_then(Value::as_str).map(str::to_owned);
+        let thinking = text("thinking").unwrap_or_default();
+        let signature = text("signature").filter(|signature| !signature.is_empty());
+        let data = text("data");
+        let carried = signature.as_deref().or(data.as_deref()).and_then(unpack);
+        let Some(carried) = carried else {
+            let begins = signature.is_some() || data.is_some();
+            let block = ReasoningBlock {
+                dialect: OWN,
+                id: None,
+                text: thinking,
+                signature,
+                redacted: data,
+            };
+            return Self {
+                block,
+                begins,
+                repeats: false,
+            };
+        };
+        let repeats = data.is_some() && !carried.text.is_empty();
+        let text = if repeats { carried.text } else { thinking };
+        Self {
+            block: ReasoningBlock { text, ..carried },
+            begins: false,
+            repeats,
+        }
     }
 }
 
