@@ -4,103 +4,23 @@
     reason = "a test may panic outside its own function, too"
 )]
 
-use std::collections::VecDeque;
+#[path = "support/vendor.rs"]
+mod vendor;
+
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use hotspare::transport::{
-    Body, Exchange, HttpRequest, HttpResponse, Transport, TransportError, TransportErrorKind,
-};
+use hotspare::transport::{Body, Exchange, HttpRequest, HttpResponse, Transport, TransportError};
 use hotspare::types::{ChatRequest, FailureClass, Phase, StreamEvent};
 use hotspare::{Client, ErrorKind, config::Config};
 use http::{HeaderMap, StatusCode};
-
-/// What a vendor does, in order.
-#[derive(Clone)]
-enum Do {
-    /// Says nothing for so many milliseconds.
-    Wait(u64),
-    Send(&'static str),
-    /// Sends this for ever, as fast as it is read.
-    Flood(&'static str),
-    Break,
-}
+use vendor::{Answer, Do, Vendor};
 
 use Do::{Break, Flood, Send, Wait};
-
-struct Script {
-    steps: VecDeque<Do>,
-    sleep: Option<Pin<Box<tokio::time::Sleep>>>,
-}
-
-impl futures_core::Stream for Script {
-    type Item = Result<Bytes, TransportError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        loop {
-            if let Some(sleep) = &mut self.sleep {
-                std::task::ready!(sleep.as_mut().poll(cx));
-                self.sleep = None;
-            }
-            match self.steps.pop_front() {
-                None => return Poll::Ready(None),
-                Some(Wait(millis)) => {
-                    self.sleep = Some(Box::pin(tokio::time::sleep(Duration::from_millis(millis))));
-                }
-                Some(Send(text)) => return Poll::Ready(Some(Ok(Bytes::from_static(text.as_bytes())))),
-                Some(Flood(text)) => {
-                    self.steps.push_front(Flood(text));
-                    return Poll::Ready(Some(Ok(Bytes::from_static(text.as_bytes()))));
-                }
-                Some(Break) => {
-                    return Poll::Ready(Some(Err(TransportError {
-                        kind: TransportErrorKind::Body,
-                        message: "broken".to_owned(),
-                    })));
-                }
-            }
-        }
-    }
-}
-
-/// Answers its calls in turn: milliseconds until the head, the status, headers, and what the body does.
-type Answer = (u64, u16, &'static [(&'static str, &'static str)], Vec<Do>);
-
-struct Vendor {
-    answers: Mutex<VecDeque<Answer>>,
-    calls: AtomicUsize,
-}
-
-impl Transport for Vendor {
-    fn send(&self, _: HttpRequest) -> Exchange {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        let (wait, status, headers, steps) =
-            self.answers
-                .lock()
-                .unwrap()
-                .pop_front()
-                .unwrap_or((0, 500, &[], Vec::new()));
-        Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(wait)).await;
-            let mut map = HeaderMap::new();
-            for (name, value) in headers {
-                map.insert(*name, value.parse().unwrap());
-            }
-            Ok(HttpResponse {
-                status: StatusCode::from_u16(status).unwrap(),
-                headers: map,
-                body: Body::new(Script {
-                    steps: steps.into(),
-                    sleep: None,
-                }),
-            })
-        })
-    }
-}
 
 const TIMEOUTS: &str = r#"{"total": "60s", "first_token": "8s", "idle": "10s"}"#;
 
@@ -111,10 +31,7 @@ fn client_of(key: &str, targets: &str, answers: Vec<Answer>) -> (Client, Arc<Ven
             "anthropic": {{"keys": ["{key}"]}}}},
             "routes": {{"default": {{"targets": {targets}, "timeouts": {TIMEOUTS}}}}}}}"#
     );
-    let vendor = Arc::new(Vendor {
-        answers: Mutex::new(answers.into()),
-        calls: AtomicUsize::new(0),
-    });
+    let vendor = Vendor::new(answers);
     let transport: Arc<dyn Transport> = Arc::<Vendor>::clone(&vendor);
     (
         Client::with_transport(Config::from_json(&config).unwrap(), transport, Some(1)),
@@ -404,10 +321,7 @@ fn route(more: &str, answers: Vec<Answer>) -> (Client, Arc<Vendor>) {
             "routes": {{"default": {{"targets": ["anthropic/claude-haiku-4-5", "openai/gpt-4o-mini"],
                 "timeouts": {TIMEOUTS}, {more}}}}}}}"#
     );
-    let vendor = Arc::new(Vendor {
-        answers: Mutex::new(answers.into()),
-        calls: AtomicUsize::new(0),
-    });
+    let vendor = Vendor::new(answers);
     let transport: Arc<dyn Transport> = Arc::<Vendor>::clone(&vendor);
     let client = Client::with_transport(Config::from_json(&config).unwrap(), transport, Some(1));
     (client, vendor)

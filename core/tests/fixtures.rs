@@ -28,6 +28,8 @@ mod frames;
 mod load;
 #[path = "fixtures/report.rs"]
 mod report;
+#[path = "fixtures/vendors.rs"]
+mod vendors;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -35,7 +37,7 @@ use std::time::{Duration, SystemTime};
 
 use disagreements::Disagreements;
 use expect::{Call, Expected};
-use hotspare::catalog::{self, Quirks};
+use hotspare::catalog::Quirks;
 use hotspare::dialect::{Dialect, StreamDecoder, dialect, rate_limits};
 use hotspare::types::{
     Accumulator, Completion, Delta, DialectId, Failure, FailureClass, FinishReason, RateUnit,
@@ -43,58 +45,10 @@ use hotspare::types::{
 use load::{Fixture, Payload};
 use report::Report;
 use serde_json::Value;
-
-/// The folder of each provider's recordings, its name in the catalog, and the dialect of what went wrong at endpoints that
-/// are none of ours.
-const PROVIDERS: &[(&str, &str, DialectId)] = &[
-    ("openai", "openai", DialectId::OpenaiChat),
-    ("openai-responses", "openai", DialectId::OpenaiResponses),
-    ("anthropic", "anthropic", DialectId::AnthropicMessages),
-    ("gemini", "gemini", DialectId::Gemini),
-    ("vertex", "vertex", DialectId::Gemini),
-    ("azure-openai", "azure", DialectId::OpenaiChat),
-    ("bedrock", "bedrock", DialectId::BedrockConverse),
-    ("bedrock-mantle", "bedrock-mantle", DialectId::OpenaiChat),
-    ("cerebras", "cerebras", DialectId::OpenaiChat),
-    ("cohere", "cohere", DialectId::CohereChat),
-    ("crusoe", "crusoe", DialectId::OpenaiChat),
-    ("deepseek", "deepseek", DialectId::OpenaiChat),
-    ("fireworks", "fireworks", DialectId::OpenaiChat),
-    ("groq", "groq", DialectId::OpenaiChat),
-    ("heroku", "heroku", DialectId::OpenaiChat),
-    ("huggingface-router", "huggingface", DialectId::OpenaiChat),
-    ("lmstudio", "lmstudio", DialectId::OpenaiChat),
-    ("mistral", "mistral", DialectId::OpenaiChat),
-    ("moonshot", "moonshot", DialectId::OpenaiChat),
-    ("ollama", "ollama", DialectId::OllamaChat),
-    ("openai-compatible", "", DialectId::OpenaiChat),
-    ("openrouter", "openrouter", DialectId::OpenaiChat),
-    ("qwen", "qwen", DialectId::OpenaiChat),
-    ("snowflake", "snowflake", DialectId::OpenaiChat),
-    ("together", "together", DialectId::OpenaiChat),
-    ("vllm", "vllm", DialectId::OpenaiChat),
-    ("xai", "xai", DialectId::OpenaiChat),
-    ("zai", "zai", DialectId::OpenaiChat),
-];
+use vendors::{PROVIDERS, quirks, speaks};
 
 /// How many recordings there are: one that is lost, or not looked at, is noticed.
 const RECORDINGS: usize = 449;
-
-/// The dialect of an endpoint; None for one that is none of ours.
-fn speaks(endpoint: &str) -> Option<DialectId> {
-    Some(match endpoint {
-        // Google serves OpenAI's format too.
-        "chat.completions" | "openai-compat" => DialectId::OpenaiChat,
-        "responses" => DialectId::OpenaiResponses,
-        "messages" => DialectId::AnthropicMessages,
-        "generateContent" | "streamGenerateContent" => DialectId::Gemini,
-        "converse" | "converse-stream" => DialectId::BedrockConverse,
-        "v2.chat" => DialectId::CohereChat,
-        // Both answer alike, but for the name of the text.
-        "api.chat" | "api.generate" => DialectId::OllamaChat,
-        _ => return None,
-    })
-}
 
 /// Why a success at an endpoint that is none of ours is not replayed here.
 fn outside(endpoint: &str) -> &'static str {
@@ -108,20 +62,6 @@ fn outside(endpoint: &str) -> &'static str {
         "invoke" | "invoke-stream" => "a model's own format behind Bedrock, which Converse replaced",
         _ => "UNKNOWN ENDPOINT",
     }
-}
-
-/// How the provider speaks a dialect, by the catalog.
-fn quirks(vendor: &str, id: DialectId) -> Quirks {
-    // Recorded from servers that nobody named.
-    if vendor.is_empty() {
-        return Quirks::default();
-    }
-    let known = catalog::provider(vendor).unwrap_or_else(|| panic!("{vendor} is not in the catalog"));
-    if known.dialect == id {
-        return known.quirks.clone();
-    }
-    let surface = known.surfaces.iter().find(|surface| surface.dialect == id);
-    surface.map_or_else(Quirks::default, |surface| surface.quirks.clone())
 }
 
 #[test]

@@ -191,7 +191,7 @@ def bridge_of_loop() -> _Bridge:
     try:
         loop = get_running_loop()
     except RuntimeError:
-        raise RuntimeError("no running event loop: AsyncClient is for asyncio") from None
+        raise RuntimeError("no running event loop: hotspare's async side is for asyncio") from None
     bridge = _bridges.get(loop)
     if bridge is None:
         # Calls that were under way when their loop was closed would keep it alive for ever.

@@ -1,13 +1,11 @@
 from collections.abc import Callable
 from os import PathLike
-from typing import Any, TypeAlias, final
+from typing import Any, final
 
 from ._delivery import Delivery
 from .types import Billing, EventType
 
 __version__: str
-
-Head: TypeAlias = tuple[int, list[tuple[bytes, bytes]]]
 
 @final
 class Client:
@@ -62,9 +60,9 @@ class Events:
 
 @final
 class Served:
-    def wait_head(self) -> Head: ...
+    def wait_head(self) -> tuple[int, list[tuple[bytes, bytes]], bytes | None]: ...
     def next(self) -> bytes: ...
-    def poll_head(self, ready: ReadyQueue) -> Head | int: ...
+    def poll_head(self, ready: ReadyQueue) -> tuple[int, list[tuple[bytes, bytes]], bytes | None] | int: ...
     def poll(self, ready: ReadyQueue) -> bytes | int: ...
     def close(self) -> None: ...
 

@@ -88,8 +88,9 @@ class HttpxTransport(_Transport, _SyncBase):
         the vendor."""
         library = _library_of(request)
         served = self._serve(request, request.read())
-        status, headers = served.wait_head()
-        return library.response(status, headers=headers, stream=library.body(served), extensions=_extensions())
+        status, headers, whole = served.wait_head()
+        stream = library.body(served) if whole is None else library.whole(whole)
+        return library.response(status, headers=headers, stream=stream, extensions=_extensions())
 
     def close(self) -> None:
         """Lets go of the connections, unless a client has them too. Calls and streams under way go on."""
@@ -124,8 +125,9 @@ class AsyncHttpxTransport(_Transport, _AsyncBase):
         served = self._serve(request, body)
         while isinstance(head := served.poll_head(bridge.ready), int):
             await bridge.wait(head, served.close)
-        status, headers = head
-        return library.response(status, headers=headers, stream=library.async_body(served), extensions=_extensions())
+        status, headers, whole = head
+        stream = library.async_body(served) if whole is None else library.whole(whole)
+        return library.response(status, headers=headers, stream=stream, extensions=_extensions())
 
     async def aclose(self) -> None:
         """Lets go of the connections, unless a client has them too. Calls and streams under way go on."""
@@ -252,11 +254,12 @@ class _AsyncBody(_Body):
 class _Library:
     """What responses are made of in one of the libraries."""
 
-    __slots__ = ("async_body", "body", "response")
+    __slots__ = ("async_body", "body", "response", "whole")
 
     def __init__(self, module: ModuleType) -> None:
         errors = {"broke": module.ReadError, "consumed": module.StreamConsumed}
         self.response = module.Response
+        self.whole = module.ByteStream
         self.body = type("HotspareStream", (_SyncBody, module.SyncByteStream), errors)
         self.async_body = type("AsyncHotspareStream", (_AsyncBody, module.AsyncByteStream), errors)
 

@@ -213,7 +213,7 @@ def test_a_loop_that_cannot_watch_a_pipe_is_let_go_of(lab: Start) -> None:
 
 def test_without_a_loop() -> None:
     coroutine = AsyncClient(targets=["openai/gpt-4o-mini"]).chat("hi")
-    with pytest.raises(RuntimeError, match="no running event loop: AsyncClient is for asyncio"):
+    with pytest.raises(RuntimeError, match="no running event loop: hotspare's async side is for asyncio"):
         coroutine.send(None)
 
 

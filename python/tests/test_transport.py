@@ -12,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import hotspare
@@ -271,11 +272,20 @@ def test_leaving_an_async_stream_closes_its_connection(lab: Start, library: Any)
 
 
 def test_a_body_is_read_once(lab: Start) -> None:
-    transport = hotspare.HttpxTransport(lab().config)
-    response = transport.handle_request(httpx.Request("POST", CHAT, json=HI))
+    config = lab().config
+    response = hotspare.HttpxTransport(config).handle_request(httpx.Request("POST", CHAT, json=STREAM))
     assert b"Hello" in b"".join(response.stream)
     with pytest.raises(httpx.StreamConsumed):
         list(response.stream)
+
+    async def main() -> None:
+        transport = hotspare.AsyncHttpxTransport(config)
+        response = await transport.handle_async_request(httpx2.Request("POST", CHAT, json=STREAM))
+        assert b"Hello" in b"".join([part async for part in response.stream])
+        with pytest.raises(httpx2.StreamConsumed):
+            await anext(aiter(response.stream))
+
+    run(main())
 
 
 def test_tokens_come_one_by_one(lab: Start) -> None:
@@ -284,7 +294,7 @@ def test_tokens_come_one_by_one(lab: Start) -> None:
 
     def judge(came: list[tuple[float, str]]) -> None:
         ticks = [(at, part) for at, part in came if '"t' in part]
-        gaps = [after[0] - before[0] for before, after in zip(ticks, ticks[1:], strict=False)]
+        gaps = [after[0] - before[0] for before, after in pairwise(ticks)]
         assert len(ticks) >= 45, "they came together"
         assert 0.015 < statistics.median(gaps) < 0.025, gaps
 
@@ -319,7 +329,8 @@ def test_a_client_lends_itself(lab: Start) -> None:
     client = hotspare.Client(started.config)
     happened: list[hotspare.Event] = []
     client.on_event(happened.append)
-    for http in (hotspare.httpx_client(client), httpx.Client(transport=hotspare.HttpxTransport(client))):
+    both: list[Any] = [hotspare.httpx_client(client), httpx.Client(transport=hotspare.HttpxTransport(client))]
+    for http in both:
         with http:
             assert text(http.post(CHAT, json=HI)) == "Hello from a."
     started.wait_for(lambda: [event.type for event in happened].count("request_ended") == 2)
@@ -327,8 +338,11 @@ def test_a_client_lends_itself(lab: Start) -> None:
     assert text(hotspare.httpx_client(hotspare.AsyncClient(started.config)).post(CHAT, json=HI)) == "Hello from a."
 
     async def main() -> str:
-        async with httpx2.AsyncClient(transport=hotspare.AsyncHttpxTransport(client)) as http:
+        http = httpx2.AsyncClient(transport=hotspare.AsyncHttpxTransport(client))
+        try:
             return text(await http.post(CHAT, json=HI))
+        finally:
+            await http.aclose()
 
     assert run(main()) == "Hello from a."
     client.close()

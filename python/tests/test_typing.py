@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import sysconfig
+import venv
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,8 @@ def test_the_stub_says_what_the_module_says() -> None:
 
 SAMPLE = """
 import asyncio
+import httpx
+import httpx2
 from typing_extensions import assert_type
 import hotspare
 from hotspare import events
@@ -119,6 +123,17 @@ async def main() -> None:
             assert_type(error.last, hotspare.HotspareError)
 
 asyncio.run(main())
+
+assert_type(hotspare.httpx_client("hotspare.toml"), httpx2.Client)
+assert_type(hotspare.httpx_client(client, library=httpx, headers={"a": "b"}), httpx.Client)
+assert_type(hotspare.httpx_async_client({"providers": {}}, timeout=5), httpx2.AsyncClient)
+assert_type(hotspare.httpx_async_client(targets=["openai/gpt-4o-mini"], library=httpx), httpx.AsyncClient)
+httpx.Client(transport=hotspare.HttpxTransport(client))
+httpx2.Client(transport=hotspare.HttpxTransport(hotspare.AsyncClient("hotspare.toml")))
+httpx2.AsyncClient(transport=hotspare.AsyncHttpxTransport(client))
+with hotspare.httpx_client(client) as http:
+    assert_type(http.get("http://x/models"), httpx2.Response)
+
 with Simulator({"providers": {}}) as simulator:
     assert_type(simulator.url("a"), str)
 """
@@ -128,15 +143,28 @@ hotspare.Client("x").chat("hi", temperature="hot")
 hotspare.Client("x").chat(5)
 hotspare.Client("x").embed("hi", input_type="quary")
 if hotspare.Client("x").stream("hi").reply.text: pass
+hotspare.httpx_client(5)
+hotspare.httpx_client("x", library="httpx")
+hotspare.httpx_client("x", verify=False)
 def seen(event: hotspare.Event) -> None:
     if event.type == "braker": pass
 """
 
 
-def pyright(*paths: Path, project: Path | None = None) -> tuple[int, str]:
+ONE_LIBRARY = """
+from typing_extensions import assert_type
+import httpx2
+import hotspare
+assert_type(hotspare.httpx_client("hotspare.toml", library=httpx2), httpx2.Client)
+http = httpx2.Client(transport=hotspare.HttpxTransport("hotspare.toml"))
+assert_type(http.get("http://x/models"), httpx2.Response)
+"""
+
+
+def pyright(*paths: Path, project: Path | None = None, python: Path = Path(sys.executable)) -> tuple[int, str]:
     pytest.importorskip("pyright")
     where = ["-p", str(project)] if project else [str(path) for path in paths]
-    command = [sys.executable, "-m", "pyright", "--pythonpath", sys.executable, *where]
+    command = [sys.executable, "-m", "pyright", "--pythonpath", str(python), *where]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return done.returncode, done.stdout + done.stderr
 
@@ -154,4 +182,19 @@ def test_a_program_is_strictly_typed(tmp_path: Path) -> None:
     assert status == 0, said
     status, said = pyright(wrong)
     assert status == 1
-    assert said.count(" - error:") == 5, said
+    assert said.count(" - error:") == 8, said
+
+
+@pytest.mark.parametrize(("used", "missing"), [("httpx2", "httpx"), ("httpx", "httpx2")])
+def test_a_program_with_one_library_is_strictly_typed(tmp_path: Path, used: str, missing: str) -> None:
+    venv.create(tmp_path, symlinks=True)
+    packages = next(tmp_path.glob("lib/*/site-packages"))
+    for path in Path(sysconfig.get_path("purelib")).iterdir():
+        if path.name != missing:
+            (packages / path.name).symlink_to(path)
+    program = tmp_path / "program.py"
+    program.write_text("# pyright: strict\n" + ONE_LIBRARY.replace("httpx2", used))
+    status, said = pyright(program, python=tmp_path / "bin" / "python")
+    assert status == 0, said
+    program.write_text(f"import {missing}")
+    assert "could not be resolved" in pyright(program, python=tmp_path / "bin" / "python")[1]

@@ -15,6 +15,7 @@ use crate::errors::raise;
 use crate::feed::EventFeed;
 use crate::ready::{Call, Outcome, ReadyQueue};
 use crate::reply::Reply;
+use crate::serve::{Header, Served, ask};
 use crate::stream::Events;
 use crate::wait::block_on;
 
@@ -129,6 +130,20 @@ impl Client {
     /// Begins a stream.
     fn open(&self, py: Python<'_>, request: &str) -> PyResult<Events> {
         Ok(Events::new(self.shared(py)?.open(parse(py, request)?)))
+    }
+
+    /// Begins to answer a request in a vendor's format. `timeout` is in seconds.
+    fn serve(
+        &self,
+        py: Python<'_>,
+        method: &str,
+        path: String,
+        headers: Vec<Header<'_>>,
+        body: &[u8],
+        timeout: Option<f64>,
+    ) -> PyResult<Served> {
+        let ask = ask(method, path, &headers, body, timeout)?;
+        Ok(Served::new(self.shared(py)?.serve(ask)))
     }
 
     /// What is known now, as a dict.

@@ -11,6 +11,7 @@ mod event;
 mod feed;
 mod ready;
 mod reply;
+mod serve;
 mod simulator;
 mod stream;
 mod trail;
@@ -39,6 +40,8 @@ mod _native {
     use crate::ready::{Call, ReadyQueue};
     #[pymodule_export]
     use crate::reply::{Partial, Reply, Span, ToolCall, Usage};
+    #[pymodule_export]
+    use crate::serve::Served;
     #[pymodule_export]
     use crate::simulator::Simulator;
     #[pymodule_export]

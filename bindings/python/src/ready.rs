@@ -6,7 +6,7 @@
 use std::io::{PipeReader, PipeWriter, Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Wake;
+use std::task::{Context, Poll, Wake, Waker};
 
 use hotspare::Result;
 use hotspare::types;
@@ -18,7 +18,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::embeddings::Embeddings;
-use crate::errors::instance;
+use crate::errors::{instance, raise};
 use crate::reply::Reply;
 
 /// What a ticket was waiting for.
@@ -96,16 +96,26 @@ impl ReadyQueue {
         Arc::clone(&self.0)
     }
 
-    /// A waker that puts `ticket` into the queue.
-    pub(crate) fn waker(&self, ticket: u64) -> Arc<TicketWaker> {
-        Arc::new(TicketWaker {
+    /// Polls for the loop: what is there now, or the ticket under which the queue will say when to look again.
+    pub(crate) fn poll<T>(
+        &self,
+        py: Python<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<Result<T>>,
+    ) -> PyResult<std::result::Result<T, u64>> {
+        let ticket = self.ticket();
+        let waker = Waker::from(Arc::new(TicketWaker {
             ready: self.share(),
             ticket,
-        })
+        }));
+        match poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(Ok(value)) => Ok(Ok(value)),
+            Poll::Ready(Err(error)) => Err(raise(py, &error)),
+            Poll::Pending => Ok(Err(ticket)),
+        }
     }
 }
 
-pub(crate) struct TicketWaker {
+struct TicketWaker {
     ready: Arc<Shared>,
     ticket: u64,
 }

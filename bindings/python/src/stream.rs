@@ -1,7 +1,6 @@
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
 
 use hotspare::Result;
 use hotspare::types;
@@ -11,7 +10,6 @@ use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
-use crate::errors::raise;
 use crate::event::StreamEvent;
 use crate::ready::ReadyQueue;
 use crate::reply::Reply;
@@ -49,22 +47,6 @@ impl Events {
     fn wait<T: Send>(&self, py: Python<'_>, future: impl Future<Output = Result<T>> + Send) -> PyResult<T> {
         block_on(py, future).inspect_err(|_| self.queue.close())
     }
-
-    /// Polls for a loop: what is there now, or the ticket under which `ready` will say when to look again.
-    fn poll_for<T>(
-        &self,
-        py: Python<'_>,
-        ready: &ReadyQueue,
-        poll: impl FnOnce(&EventQueue, &mut Context<'_>) -> Poll<Result<T>>,
-    ) -> PyResult<std::result::Result<T, u64>> {
-        let ticket = ready.ticket();
-        let waker = Waker::from(ready.waker(ticket));
-        match poll(&self.queue, &mut Context::from_waker(&waker)) {
-            Poll::Ready(Ok(value)) => Ok(Ok(value)),
-            Poll::Ready(Err(error)) => Err(raise(py, &error)),
-            Poll::Pending => Ok(Err(ticket)),
-        }
-    }
 }
 
 #[pymethods]
@@ -88,12 +70,12 @@ impl Events {
 
     /// None when the first content is there, else a ticket of `ready`.
     fn poll_open(&self, py: Python<'_>, ready: &ReadyQueue) -> PyResult<Option<u64>> {
-        Ok(self.poll_for(py, ready, EventQueue::poll_open)?.err())
+        Ok(ready.poll(py, |cx| self.queue.poll_open(cx))?.err())
     }
 
     /// The events that are there, an empty list being the end; or a ticket of `ready`.
     fn poll(&self, py: Python<'_>, ready: &ReadyQueue) -> PyResult<Py<PyAny>> {
-        match self.poll_for(py, ready, |queue, cx| queue.poll_take(cx, usize::MAX))? {
+        match ready.poll(py, |cx| self.queue.poll_take(cx, usize::MAX))? {
             Ok(events) => self.list(py, events)?.into_py_any(py),
             Err(ticket) => ticket.into_py_any(py),
         }

@@ -79,7 +79,7 @@ fn status(class: Option<FailureClass>, seen: Option<u16>) -> StatusCode {
         Some(C::Server) | None => StatusCode::INTERNAL_SERVER_ERROR,
     };
     let kept: &[u16] = match class {
-        Some(C::InvalidRequest) => &[413, 422],
+        Some(C::InvalidRequest) => &[404, 405, 413, 422],
         Some(C::Authentication) => &[403],
         Some(C::Server) => &[502, 504],
         _ => &[],
@@ -141,7 +141,7 @@ pub trait EventWriter: Send {
 pub fn ingress(id: DialectId) -> Option<&'static dyn Ingress> {
     match id {
         DialectId::OpenaiChat => Some(&super::openai_chat::OPENAI_CHAT),
-        DialectId::OpenaiResponses => None,
+        DialectId::OpenaiResponses => Some(&super::openai_responses::OPENAI_RESPONSES),
         DialectId::AnthropicMessages => Some(&super::anthropic_messages::ANTHROPIC_MESSAGES),
         DialectId::Gemini | DialectId::BedrockConverse | DialectId::CohereChat | DialectId::OllamaChat => {
             None

@@ -92,6 +92,9 @@ pub(crate) fn own<'a>(
             };
         }
         drop_foreign_extra(message, &at, dialect, fit)?;
+        for (j, call) in message.tool_calls.iter_mut().enumerate() {
+            keep_own_extra(call, &format!("{at}.tool_calls[{j}]"), dialect, fit);
+        }
     }
     let had_tools = !request.tools.is_empty();
     let mut tools = Vec::with_capacity(request.tools.len());
@@ -201,6 +204,26 @@ fn has_other(request: &ChatRequest) -> bool {
             .messages
             .iter()
             .any(|message| message.extra.keys().any(|field| by_name(field).is_some()))
+        || request
+            .messages
+            .iter()
+            .flat_map(|message| &message.tool_calls)
+            .any(|call| !call.extra.is_empty())
+}
+
+/// Without a name of another format, a field of a call is of OpenAI's.
+fn keep_own_extra(call: &mut ToolCall, at: &str, dialect: DialectId, fit: &mut Fit) {
+    call.extra.retain(|field, _| {
+        let keeps = by_name(field).unwrap_or(DialectId::OpenaiChat) == dialect;
+        if !keeps && field == "type" {
+            // A custom tool's: where there are none, it is the free text that is lost.
+            return dialect == DialectId::OpenaiResponses;
+        }
+        if !keeps {
+            fit.note(format!("{at}.{field}: left out; it is for another format only"));
+        }
+        keeps
+    });
 }
 
 fn drop_foreign_extra(

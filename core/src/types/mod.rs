@@ -9,6 +9,7 @@ mod failure;
 mod ids;
 mod message;
 mod moment;
+mod openai;
 mod rates;
 mod reply;
 mod request;
@@ -26,6 +27,7 @@ pub use failure::{Failure, FailureClass, Phase, Sent};
 pub use ids::{DomainId, EndpointId, GroupId, KeyId, RouteId, TargetId};
 pub use message::{Message, Role};
 pub use moment::Moment;
+pub(crate) use openai::{ChatCompletion, Counts, finish_word};
 pub use rates::{Estimate, RateTold, RateUnit, Rates};
 pub use reply::{FinishReason, Reply, Span, StreamEvent, ToolCallDelta};
 pub use request::{ChatRequest, JsonSchema, ReasoningEffort, ResponseFormat, Stop};
@@ -33,6 +35,7 @@ pub use status::{
     ExplainedTarget, Explanation, KeyStatus, LatencyStatus, RecentError, RetryBudgetStatus, Status,
     TargetStatus,
 };
+pub(crate) use tool::WrittenCall;
 pub use tool::{FunctionTool, Tool, ToolCall, ToolChoice};
 pub use trail::{Attempt, Next, Outcome, Trail, cost};
 pub use usage::Usage;

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::openai::ChatCompletion;
 use super::{Completion, Trail};
 
 /// Why a model stopped, normalized over vendors.
@@ -96,52 +97,8 @@ impl Reply {
     /// The reply as an OpenAI `chat.completion` object, for code that expects one.
     #[must_use]
     pub fn to_openai(&self) -> serde_json::Value {
-        use serde_json::{Value, json};
-        let done = &self.completion;
-        let usage = &done.usage;
-        let finish = match done.finish_reason {
-            Some(FinishReason::ToolCalls) => "tool_calls",
-            Some(FinishReason::Length | FinishReason::ContextExceeded) => "length",
-            Some(FinishReason::ContentFilter) => "content_filter",
-            _ => "stop",
-        };
-        let mut message = json!({
-            "role": "assistant",
-            "content": if done.text.is_empty() && (!done.tool_calls.is_empty() || done.refusal.is_some()) {
-                Value::Null
-            } else {
-                Value::String(done.text.clone())
-            },
-            "refusal": done.refusal,
-        });
-        if let Some(map) = message.as_object_mut() {
-            if !done.tool_calls.is_empty() {
-                map.insert("tool_calls".to_owned(), json!(done.tool_calls));
-            }
-            if !done.reasoning.is_empty() {
-                map.insert("reasoning_content".to_owned(), json!(done.reasoning));
-            }
-            if !done.reasoning_blocks.is_empty() {
-                map.insert("reasoning_details".to_owned(), json!(done.reasoning_blocks));
-            }
-        }
-        let usage = usage.reported.then(|| {
-            json!({
-                "prompt_tokens": usage.input_tokens,
-                "completion_tokens": usage.output_tokens,
-                "total_tokens": usage.total_tokens(),
-                "prompt_tokens_details": {"cached_tokens": usage.cache_read_tokens, "cache_write_tokens": usage.cache_write_tokens},
-                "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
-            })
-        });
-        json!({
-            "id": done.id,
-            "object": "chat.completion",
-            "created": self.created,
-            "model": done.model,
-            "choices": [{"index": 0, "message": message, "finish_reason": finish, "logprobs": null}],
-            "usage": usage,
-        })
+        // Nothing in it can fail to be written.
+        serde_json::to_value(ChatCompletion::of(self, &[])).unwrap_or_default()
     }
 }
 

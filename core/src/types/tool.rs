@@ -1,3 +1,4 @@
+use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
@@ -154,65 +155,153 @@ pub struct ToolCall {
     /// An opaque mark the vendor wants back with the history (Gemini's `thoughtSignature`).
     /// Crosses as `extra_content.google.thought_signature`, the place Google's own OpenAI-compatible API uses.
     pub signature: Option<String>,
+    /// Fields we do not know, passed as they are to targets of the same dialect; those inside `function` stand in a
+    /// `function` of their own. A call of a custom tool has its `type` here, and its input as `arguments`. Nulls are not
+    /// kept.
+    pub extra: JsonMap,
 }
 
-#[derive(Serialize, Deserialize)]
+impl ToolCall {
+    /// Whether it calls one of OpenAI's custom tools, whose arguments are free text.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.extra.get("type").and_then(Value::as_str) == Some(CUSTOM)
+    }
+}
+
+const CUSTOM: &str = "custom";
+const EXTRA_CONTENT: &str = "extra_content";
+
+#[derive(Deserialize)]
 struct WireCall {
     #[serde(default)]
     id: String,
-    #[serde(default = "function_type")]
-    r#type: String,
-    function: WireCalled,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    r#type: Option<String>,
+    function: Option<WireCalled>,
+    custom: Option<WireCustom>,
     extra_content: Option<Value>,
+    #[serde(flatten)]
+    extra: JsonMap,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 struct WireCalled {
     name: String,
     #[serde(default)]
     arguments: String,
+    #[serde(flatten)]
+    extra: JsonMap,
 }
 
-fn function_type() -> String {
-    "function".to_owned()
+#[derive(Deserialize)]
+struct WireCustom {
+    name: String,
+    #[serde(default)]
+    input: String,
+    #[serde(flatten)]
+    extra: JsonMap,
 }
 
 impl<'de> Deserialize<'de> for ToolCall {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde::de::Error;
+        const SIGNATURE: &str = "/google/thought_signature";
         let wire = WireCall::deserialize(deserializer)?;
-        if wire.r#type != "function" {
-            return Err(serde::de::Error::unknown_variant(&wire.r#type, &["function"]));
+        let mut extra = wire.extra;
+        let kind = wire.r#type.as_deref().unwrap_or("function");
+        let (name, arguments, mut inner) = match kind {
+            "function" => {
+                let function = wire.function.ok_or_else(|| D::Error::missing_field("function"))?;
+                (function.name, function.arguments, function.extra)
+            }
+            CUSTOM => {
+                let custom = wire.custom.ok_or_else(|| D::Error::missing_field(CUSTOM))?;
+                extra.insert("type".to_owned(), Value::from(CUSTOM));
+                (custom.name, custom.input, custom.extra)
+            }
+            other => return Err(D::Error::unknown_variant(other, &["function", CUSTOM])),
+        };
+        let content = wire.extra_content.unwrap_or_default();
+        let signature = content.pointer(SIGNATURE).and_then(Value::as_str);
+        let signature = signature.map(str::to_owned);
+        if signature.is_none() {
+            extra.insert(EXTRA_CONTENT.to_owned(), content);
         }
-        let signature = wire
-            .extra_content
-            .as_ref()
-            .and_then(|extra| extra.pointer("/google/thought_signature"))
-            .and_then(Value::as_str)
-            .map(str::to_owned);
+        extra.retain(|_, value| !value.is_null());
+        inner.retain(|_, value| !value.is_null());
+        if !inner.is_empty() {
+            extra.insert(kind.to_owned(), Value::Object(inner));
+        }
         Ok(Self {
             id: wire.id,
-            name: wire.function.name,
-            arguments: wire.function.arguments,
+            name,
+            arguments,
             signature,
+            extra,
         })
     }
 }
 
 impl Serialize for ToolCall {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        WireCall {
-            id: self.id.clone(),
-            r#type: function_type(),
-            function: WireCalled {
-                name: self.name.clone(),
-                arguments: self.arguments.clone(),
-            },
-            extra_content: self
-                .signature
-                .as_ref()
-                .map(|mark| serde_json::json!({"google": {"thought_signature": mark}})),
+        WrittenCall {
+            id: &self.id,
+            call: self,
+            custom: self.is_custom(),
+            signed: true,
         }
         .serialize(serializer)
+    }
+}
+
+/// A call in OpenAI's shape.
+pub(crate) struct WrittenCall<'a> {
+    /// The id it goes by.
+    pub(crate) id: &'a str,
+    /// The call.
+    pub(crate) call: &'a ToolCall,
+    /// Whether it is of a custom tool.
+    pub(crate) custom: bool,
+    /// Whether its signature goes with it.
+    pub(crate) signed: bool,
+}
+
+impl Serialize for WrittenCall<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let call = self.call;
+        let kind = if self.custom { CUSTOM } else { "function" };
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("id", self.id)?;
+        map.serialize_entry("type", kind)?;
+        map.serialize_entry(kind, &Called(call, kind))?;
+        if let Some(mark) = call.signature.as_ref().filter(|_| self.signed) {
+            let content = serde_json::json!({"google": {"thought_signature": mark}});
+            map.serialize_entry(EXTRA_CONTENT, &content)?;
+        }
+        for (field, value) in &call.extra {
+            if field != "type" && field != kind {
+                map.serialize_entry(field, value)?;
+            }
+        }
+        map.end()
+    }
+}
+
+/// What is called, and the name of its kind.
+struct Called<'a>(&'a ToolCall, &'a str);
+
+impl Serialize for Called<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self(call, kind) = self;
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("name", &call.name)?;
+        let arguments = if *kind == CUSTOM { "input" } else { "arguments" };
+        map.serialize_entry(arguments, &call.arguments)?;
+        if let Some(extra) = call.extra.get(*kind).and_then(Value::as_object) {
+            for (field, value) in extra {
+                map.serialize_entry(field, value)?;
+            }
+        }
+        map.end()
     }
 }

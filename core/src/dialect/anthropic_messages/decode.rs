@@ -45,6 +45,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
                 name: str_of(block, "name").to_owned(),
                 arguments: arguments(block),
                 signature: None,
+                ..ToolCall::default()
             }),
             Some("fallback") => done.model = fallback_model(block).or(done.model),
             // Tools the vendor ran itself (`server_tool_use`, `…_tool_result`) and blocks we do not know: their outcome

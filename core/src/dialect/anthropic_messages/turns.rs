@@ -135,6 +135,7 @@ impl Turn {
             name,
             arguments: Value::Object(input).to_string(),
             signature: None,
+            ..ToolCall::default()
         });
         Ok(())
     }

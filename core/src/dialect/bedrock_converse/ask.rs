@@ -270,6 +270,7 @@ fn call(call: &Value) -> Option<ToolCall> {
         name: call.get("name")?.as_str()?.to_owned(),
         arguments: call.get("input").filter(|input| input.is_object())?.to_string(),
         signature: None,
+        ..ToolCall::default()
     })
 }
 

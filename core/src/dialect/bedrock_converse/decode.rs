@@ -49,6 +49,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
                 name: str_of(call, "name").to_owned(),
                 arguments: arguments(call.get("input")),
                 signature: None,
+                ..ToolCall::default()
             });
         }
         // What is left: tools the vendor ran itself and their results, images, and blocks we do not know.

@@ -53,6 +53,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
                 given => given.to_owned(),
             },
             signature: None,
+            ..ToolCall::default()
         });
     }
     done.usage = usage(&body);

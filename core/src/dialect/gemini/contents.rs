@@ -79,6 +79,7 @@ impl Contents {
             name,
             arguments: Value::Object(call.object("args")?.rest()).to_string(),
             signature: fields.read("thoughtSignature")?,
+            ..ToolCall::default()
         });
         Ok(())
     }

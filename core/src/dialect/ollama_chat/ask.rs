@@ -244,5 +244,6 @@ fn tool_call(call: Value, at: String, calls: &mut Calls) -> Result<ToolCall, Fai
             Some(value) => value.to_string(),
         },
         signature: None,
+        ..ToolCall::default()
     })
 }

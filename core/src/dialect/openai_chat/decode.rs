@@ -27,6 +27,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
     let mut said = choice.take_said();
     let mut done = Completion {
         reasoning: said.take_reasoning().unwrap_or_default(),
+        reasoning_blocks: said.take_blocks(),
         text: said.content.text.take().unwrap_or_default(),
         refusal: said.refusal.take().or_else(|| said.content.refusal.take()),
         finish_raw: choice.finish_reason.take(),
@@ -45,6 +46,7 @@ pub(super) fn decode(body: &[u8]) -> Result<Completion, Failure> {
             name: call.name().unwrap_or_default(),
             arguments,
             signature,
+            ..ToolCall::default()
         });
     }
     done.id = id;

@@ -5,7 +5,7 @@ use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use super::fitted::{Fitted, REASONING, call_id, reasoning_of};
 use crate::catalog::{Quirks, ReasoningBack};
-use crate::types::{Content, FunctionTool, Message, Part, Role, Tool, ToolCall};
+use crate::types::{Content, FunctionTool, Message, Part, Role, Tool, ToolCall, WrittenCall};
 
 /// The messages of a request.
 pub(super) struct Messages<'a>(pub(super) &'a Fitted<'a>);
@@ -95,26 +95,13 @@ struct Calls<'a> {
 
 impl Serialize for Calls<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct Wire<'a> {
-            id: &'a str,
-            r#type: &'static str,
-            function: Function<'a>,
-        }
-        #[derive(Serialize)]
-        struct Function<'a> {
-            name: &'a str,
-            arguments: &'a str,
-        }
         let mut seq = serializer.serialize_seq(Some(self.calls.len()))?;
         for call in self.calls {
-            seq.serialize_element(&Wire {
+            seq.serialize_element(&WrittenCall {
                 id: &call_id(&call.id, self.quirks),
-                r#type: "function",
-                function: Function {
-                    name: &call.name,
-                    arguments: &call.arguments,
-                },
+                call,
+                custom: call.is_custom(),
+                signed: false,
             })?;
         }
         seq.end()

@@ -144,6 +144,7 @@ impl Events {
         }
         let mut said = choice.take_said();
         out.extend(said.take_reasoning().map(Delta::Reasoning));
+        out.extend(said.take_blocks().into_iter().map(Delta::ReasoningBlock));
         out.extend(said.content.text.take().map(Delta::Text));
         if let Some(refusal) = said.refusal.take().or_else(|| said.content.refusal.take()) {
             self.refused = true;
@@ -410,6 +411,7 @@ mod tests {
             name: name.to_owned(),
             arguments: arguments.to_owned(),
             signature: None,
+            ..ToolCall::default()
         };
         let cases: Vec<(&str, Vec<String>, Vec<ToolCall>)> = vec![
             (

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::types::{FinishReason, Usage};
+use crate::types::{FinishReason, ReasoningBlock, Usage};
 
 /// A reply, or one chunk of a stream.
 #[derive(Debug, Deserialize)]
@@ -72,9 +72,9 @@ pub(super) struct Said {
     pub(super) reasoning_content: Text,
     #[serde(default)]
     pub(super) reasoning: Text,
-    /// OpenRouter repeats in `reasoning` what is in here; Snowflake does not.
+    /// OpenRouter repeats in `reasoning` what is in here; Snowflake does not. We write signed blocks here.
     #[serde(default)]
-    reasoning_details: Text,
+    reasoning_details: Details,
     #[serde(default)]
     pub(super) refusal: Text,
     pub(super) tool_calls: Option<Vec<CallPiece>>,
@@ -87,8 +87,13 @@ impl Said {
     pub(super) fn take_reasoning(&mut self) -> Option<String> {
         let old = self.reasoning_content.take();
         let new = self.reasoning.take();
-        let details = self.reasoning_details.take();
+        let details = self.reasoning_details.text.take();
         old.or(new).or(details).or_else(|| self.content.reasoning.take())
+    }
+
+    /// Signed reasoning, as a hotspare in between writes it.
+    pub(super) fn take_blocks(&mut self) -> Vec<ReasoningBlock> {
+        std::mem::take(&mut self.reasoning_details.blocks)
     }
 
     /// All calls of the message, the old form included.
@@ -211,6 +216,35 @@ pub(super) struct Content {
 impl<'de> Deserialize<'de> for Content {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+/// Reasoning in parts.
+#[derive(Debug, Default)]
+struct Details {
+    text: Option<String>,
+    blocks: Vec<ReasoningBlock>,
+}
+
+impl<'de> Deserialize<'de> for Details {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut details = Self::default();
+        let mut content = Content::default();
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => details.text = Some(text).filter(|text| !text.is_empty()),
+            Value::Array(parts) => {
+                for part in parts {
+                    if part.get("dialect").is_none() {
+                        content.add(&part);
+                    } else if let Ok(block) = serde_json::from_value(part) {
+                        details.blocks.push(block);
+                    }
+                }
+                details.text = content.text;
+            }
+            _ => {}
+        }
+        Ok(details)
     }
 }
 

@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 
 use super::decode::{block, str_of, texts};
 use super::encode::ENCRYPTED;
+use super::ids;
 use super::messages::ITEM;
 use super::tools::{read_choice, read_tool};
 use crate::dialect::Asked;
 use crate::dialect::common::parse_json;
+use crate::dialect::envelope::{CallMark, unpack, unpack_mark};
 use crate::dialect::foreign::marked;
 use crate::types::{
     Audio, ChatRequest, Content, DialectId, Failure, FailureClass, FilePart, ImagePart, JsonMap, Message,
@@ -68,6 +70,10 @@ pub(super) fn decode_request(body: &[u8]) -> Result<Asked, Failure> {
                     reasoning.shift_remove("effort");
                 }
                 keep_rest(&mut own, &field, reasoning);
+            }
+            "previous_response_id" if value.as_str().is_some_and(ids::is_ours) => {
+                let why = "another vendor gave that reply, and it is kept nowhere: send the conversation in `input`";
+                return Err(wrong("previous_response_id", why));
             }
             "background" if value != json!(false) => {
                 return Err(wrong("background", "a reply is always waited for"));
@@ -163,6 +169,8 @@ fn input(input: Value) -> Result<Vec<Message>, Failure> {
         _ => return Err(wrong("input", "a text or a list of items is wanted")),
     };
     let mut out = Vec::with_capacity(items.len());
+    let mut marks = Vec::new();
+    let mut last = None;
     for (i, item) in items.into_iter().enumerate() {
         let at = format!("input[{i}]");
         let Value::Object(map) = &item else {
@@ -173,16 +181,30 @@ fn input(input: Value) -> Result<Vec<Message>, Failure> {
             "" => return Err(wrong(&at, "it has neither a `type` nor a `role`")),
             kind => kind,
         };
+        let reply = ids::reply_of(str_of(&item, "id")).map(str::to_owned);
+        // What one reply of ours said is one turn, in whatever order it came.
+        let goes_on = reply.is_some() && reply == last;
+        last = reply;
+        let takes = |turn: &Message| goes_on || is_thinking(turn);
         match kind {
-            "message" => message(&item, map, &at, &mut out)?,
+            "message" => message(&item, map, &at, takes, &mut out)?,
             "reasoning"
                 if says_only(
                     map,
                     &["type", "id", "summary", "content", "encrypted_content", "status"],
                 ) =>
             {
-                let read = block(&item).unwrap_or_else(|| named(&item));
-                turn(&mut out, is_thinking, |turn| turn.reasoning.push(read));
+                match thought(&item) {
+                    Thought::Own(block) => turn(&mut out, takes, |turn| turn.reasoning.push(block)),
+                    // A client may have left out the id that says whose turn it is.
+                    Thought::Carried(block) => {
+                        let takes = |turn: &Message| goes_on || map.get("id").is_none() || is_thinking(turn);
+                        turn(&mut out, takes, |turn| turn.reasoning.push(block));
+                    }
+                    Thought::Mark(mark) => marks.push(mark),
+                    Thought::Text(text) if text.is_empty() => {}
+                    Thought::Text(text) => turn(&mut out, takes, |turn| add_thought(turn, &text)),
+                }
             }
             "function_call" if says_only(map, &["type", "id", "call_id", "name", "arguments", "status"]) => {
                 let call = ToolCall {
@@ -190,6 +212,7 @@ fn input(input: Value) -> Result<Vec<Message>, Failure> {
                     name: field(map, "name", &at)?,
                     arguments: field(map, "arguments", &at)?,
                     signature: None,
+                    ..ToolCall::default()
                 };
                 turn(&mut out, |_| true, |turn| turn.tool_calls.push(call));
             }
@@ -203,7 +226,52 @@ fn input(input: Value) -> Result<Vec<Message>, Failure> {
             _ => out.push(as_it_is(item)),
         }
     }
+    let calls = out.iter_mut().flat_map(|message| &mut message.tool_calls);
+    for call in calls {
+        if let Some(mark) = marks.iter().find(|mark| mark.call == call.id) {
+            call.signature = Some(mark.signature.clone());
+        }
+    }
     Ok(out)
+}
+
+/// What a reasoning item is.
+enum Thought {
+    /// The vendor's own.
+    Own(ReasoningBlock),
+    /// Another vendor's, which we wrote.
+    Carried(ReasoningBlock),
+    /// The mark of another vendor's call.
+    Mark(CallMark),
+    /// No more than text, which the vendor would not know again.
+    Text(String),
+}
+
+fn thought(item: &Value) -> Thought {
+    let sealed = str_of(item, "encrypted_content");
+    if let Some(mark) = unpack_mark(sealed) {
+        return Thought::Mark(mark);
+    }
+    if let Some(block) = unpack(sealed) {
+        return Thought::Carried(block);
+    }
+    let id = str_of(item, "id");
+    match block(item) {
+        Some(block) => Thought::Own(block),
+        None if id.is_empty() || ids::is_ours(id) => Thought::Text(summary(item)),
+        None => Thought::Own(named(item)),
+    }
+}
+
+/// Adds reasoning that nobody signed, under the name by which those vendors know it that want it back.
+fn add_thought(turn: &mut Message, text: &str) {
+    let field = turn.extra.entry("reasoning_content").or_insert_with(|| json!(""));
+    if let Value::String(so_far) = field {
+        if !so_far.is_empty() {
+            so_far.push_str("\n\n");
+        }
+        so_far.push_str(text);
+    }
 }
 
 /// A text field of an item that must be there.
@@ -239,10 +307,14 @@ fn named(item: &Value) -> ReasoningBlock {
     ReasoningBlock {
         dialect: DialectId::OpenaiResponses,
         id: item.get("id").and_then(Value::as_str).map(str::to_owned),
-        text: texts(item, "summary", "text").collect::<Vec<_>>().join("\n\n"),
+        text: summary(item),
         signature: None,
         redacted: None,
     }
+}
+
+fn summary(item: &Value) -> String {
+    texts(item, "summary", "text").collect::<Vec<_>>().join("\n\n")
 }
 
 /// Whether a turn holds nothing but reasoning yet.
@@ -263,7 +335,14 @@ fn turn(out: &mut Vec<Message>, takes: impl Fn(&Message) -> bool, add: impl FnOn
     }
 }
 
-fn message(item: &Value, map: &JsonMap, at: &str, out: &mut Vec<Message>) -> Result<(), Failure> {
+/// Reads a message. `takes`: whether the model's turn that is going on can take what it says.
+fn message(
+    item: &Value,
+    map: &JsonMap,
+    at: &str,
+    takes: impl Fn(&Message) -> bool,
+    out: &mut Vec<Message>,
+) -> Result<(), Failure> {
     const KNOWN: [&str; 6] = ["type", "id", "status", "role", "content", "phase"];
     let role = match str_of(item, "role") {
         "user" => Role::User,
@@ -309,9 +388,9 @@ fn message(item: &Value, map: &JsonMap, at: &str, out: &mut Vec<Message>) -> Res
             _ => {}
         }
     }
-    turn(out, is_thinking, |turn| {
-        turn.content = content;
-        turn.refusal = refusal;
+    turn(out, takes, |turn| {
+        add_content(turn, content);
+        turn.refusal = refusal.or_else(|| turn.refusal.take());
         if !notes.is_empty() {
             turn.extra.insert("annotations".to_owned(), Value::Array(notes));
         }
@@ -322,6 +401,20 @@ fn message(item: &Value, map: &JsonMap, at: &str, out: &mut Vec<Message>) -> Res
         }
     });
     Ok(())
+}
+
+/// Adds what is said to what a turn has said.
+fn add_content(turn: &mut Message, more: Content) {
+    let parts = |content: Content| match content {
+        Content::Text(text) => vec![plain(PartBody::Text { text })],
+        Content::Parts(parts) => parts,
+    };
+    turn.content = match (std::mem::take(&mut turn.content), more) {
+        (said, more) if said.is_empty() => more,
+        (said, more) if more.is_empty() => said,
+        (Content::Text(said), Content::Text(more)) => Content::Text(said + &more),
+        (said, more) => Content::Parts(parts(said).into_iter().chain(parts(more)).collect()),
+    };
 }
 
 /// What is said, and the annotations of it.

@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::classify::in_band;
 use super::stream::Events;
 use crate::dialect::common::parse_json;
+use crate::dialect::envelope::{unpack, unpack_mark};
 use crate::dialect::evidence::NO_CODES;
 use crate::types::{
     Accumulator, Completion, DialectId, Failure, FailureClass, FinishReason, Phase, ReasoningBlock, Usage,
@@ -58,7 +59,7 @@ pub(super) fn texts<'a>(item: &'a Value, list: &str, field: &'a str) -> impl Ite
         .filter_map(move |part| part.get(field)?.as_str())
 }
 
-/// A reasoning item as what goes back to the vendor; None when the vendor would not know it again, having kept nothing.
+/// A reasoning item as what goes back to the vendor that made it; None when the vendor would not know it again, having kept nothing.
 pub(super) fn block(item: &Value) -> Option<ReasoningBlock> {
     let id = item.get("id").and_then(Value::as_str);
     let block = |text, signature, redacted| ReasoningBlock {
@@ -69,6 +70,12 @@ pub(super) fn block(item: &Value) -> Option<ReasoningBlock> {
         redacted,
     };
     let encrypted = str_of(item, "encrypted_content");
+    if unpack_mark(encrypted).is_some() {
+        return None;
+    }
+    if let Some(carried) = unpack(encrypted) {
+        return Some(carried);
+    }
     if !encrypted.is_empty() {
         let summary = texts(item, "summary", "text").collect::<Vec<_>>().join("\n\n");
         return Some(block(summary, None, Some(encrypted.to_owned())));

@@ -84,7 +84,7 @@ impl<'a> Custom<'a> {
 
     /// Whether a call is of such a tool.
     fn calls(&mut self, call: &'a ToolCall) -> bool {
-        let custom = self.names.contains(call.name.as_str());
+        let custom = call.is_custom() || self.names.contains(call.name.as_str());
         if custom {
             self.calls.insert(&call.id);
         }

@@ -3,10 +3,12 @@
 //! We keep nothing at the vendor: every request carries the whole conversation, says `store: false` unless the caller
 //! asks otherwise, and has reasoning sent to us encrypted, to be handed back.
 
+mod answer;
 mod ask;
 mod classify;
 mod decode;
 mod encode;
+mod ids;
 mod messages;
 mod stream;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::classify::in_band;
 use super::decode::{block, error_of, finish_reason, str_of, texts, usage};
 use crate::catalog::Quirks;
 use crate::dialect::common::next_call;
+use crate::dialect::envelope::{CallMark, unpack_mark};
 use crate::dialect::evidence::Codes;
 use crate::dialect::{EventDecoder, SseEvent};
 use crate::types::{Delta, Failure, FailureClass};
@@ -23,6 +24,9 @@ pub(super) struct Events {
     items: HashMap<u64, Item>,
     /// Calls begun so far.
     calls: u32,
+    /// Their ids, and the marks that stand apart from them in what we wrote ourselves.
+    ids: Vec<(u32, String)>,
+    marks: Vec<CallMark>,
     /// A call came whole.
     called: bool,
     refused: bool,
@@ -185,12 +189,15 @@ impl Events {
             );
         let arguments = arguments(item);
         open.arguments = arguments.len();
+        let mark = self.marks.iter().find(|mark| mark.call == id);
+        let signature = mark.map(|mark| mark.signature.clone());
+        self.ids.push((next, id.clone()));
         out.push(Delta::ToolCall {
             index: next,
             id: Some(id),
             name: Some(str_of(item, "name").to_owned()),
             arguments,
-            signature: None,
+            signature,
         });
         Ok(())
     }
@@ -217,6 +224,9 @@ impl Events {
                     give(&mut open.reasoning, &text, Delta::Reasoning, out);
                 }
                 out.extend(block(item).map(Delta::ReasoningBlock));
+                if let Some(mark) = unpack_mark(str_of(item, "encrypted_content")) {
+                    self.mark(mark, out);
+                }
             }
             _ => {
                 if let Some(index) = open.call {
@@ -230,6 +240,20 @@ impl Events {
             }
         }
         Ok(())
+    }
+
+    /// Gives a call its mark, once both are there.
+    fn mark(&mut self, mark: CallMark, out: &mut Vec<Delta>) {
+        match self.ids.iter().find(|(_, id)| *id == mark.call) {
+            Some((index, _)) => out.push(Delta::ToolCall {
+                index: *index,
+                id: None,
+                name: None,
+                arguments: String::new(),
+                signature: Some(mark.signature),
+            }),
+            None => self.marks.push(mark),
+        }
     }
 
     /// A piece of a summary, whose parts are paragraphs.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use super::wire::{self, Counts, End, Event, Input, Message, Piece};
-use super::{Ending, error, hidden, marks};
+use super::{Ending, error, marks};
 use crate::dialect::envelope::pack;
 use crate::dialect::{EventWriter, Opening, Problem, put_event};
 use crate::types::{Reply, StreamEvent};
@@ -258,13 +258,13 @@ impl Writer {
         }
         self.close(out);
         let done = &reply.completion;
-        // Their text was told before anyone knew its signature, so they come whole and are not shown again.
-        let blocks = done.reasoning_blocks.iter().map(|block| match &block.redacted {
-            Some(_) => hidden(block),
-            None => wire::Block::RedactedThinking {
+        // Their text was told before anyone knew its signature. So they come whole, and are not shown again.
+        let blocks = done
+            .reasoning_blocks
+            .iter()
+            .map(|block| wire::Block::RedactedThinking {
                 data: Cow::Owned(pack(block)),
-            },
-        });
+            });
         for block in blocks.chain(marks(done)) {
             self.put_start(block, out);
             put(&Event::ContentBlockStop { index: self.last() }, out);

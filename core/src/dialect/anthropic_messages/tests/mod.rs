@@ -1,3 +1,4 @@
+mod answer;
 mod ask;
 mod encode;
 mod reply;

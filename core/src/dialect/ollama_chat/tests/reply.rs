@@ -78,6 +78,7 @@ fn a_stream_says_what_the_whole_reply_says() {
         name: name.to_owned(),
         arguments: arguments.to_owned(),
         signature: None,
+        ..ToolCall::default()
     };
     assert_eq!(
         whole,

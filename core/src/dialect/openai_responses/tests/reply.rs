@@ -92,6 +92,7 @@ fn call(id: &str, name: &str, arguments: &str) -> ToolCall {
         name: name.to_owned(),
         arguments: arguments.to_owned(),
         signature: None,
+        ..ToolCall::default()
     }
 }
 
