@@ -121,6 +121,7 @@ fn made_call(id: &str, name: &str, arguments: &str, signature: Option<&str>) -> 
         name: name.to_owned(),
         arguments: arguments.to_owned(),
         signature: signature.map(str::to_owned),
+        ..ToolCall::default()
     }
 }
 
