@@ -45,16 +45,13 @@ const DAY = [
 ];
 const SECONDS = 5;
 
-const each = (make) =>
-  Object.fromEntries(VENDORS.map((vendor) => [vendor.name, make(vendor)]));
+const each = (make) => Object.fromEntries(VENDORS.map((vendor) => [vendor.name, make(vendor)]));
 const simulator = new Simulator({
   providers: each(({ name, dialect }) => ({
     dialect,
     reply: { text: `This is ${name} (simulated), answering at its ease.` },
     latency: { head: "5ms", first_token: "50ms", gap: "5ms" },
-    phases: DAY.filter((hour) => hour.name === name).map(
-      ({ from, until, step }) => ({ from, until, step }),
-    ),
+    phases: DAY.filter((hour) => hour.name === name).map(({ from, until, step }) => ({ from, until, step })),
   })),
 });
 const client = await Client.open({
@@ -77,31 +74,25 @@ const client = await Client.open({
 
 const began = performance.now();
 const seconds = () => (performance.now() - began) / 1000;
-const say = (text) =>
-  console.log(`${seconds().toFixed(1).padStart(5)} s  ${text}`);
+const say = (text) => console.log(`${seconds().toFixed(1).padStart(5)} s  ${text}`);
 const count = { sent: 0, answered: 0, lost: 0 };
 let current = "";
 
 client.on("event", (event) => {
-  if (event.type === "breaker" && event.scope === "target")
-    say(`${event.name} is ${event.to}: ${event.why}`);
+  if (event.type === "breaker" && event.scope === "target") say(`${event.name} is ${event.to}: ${event.why}`);
 });
 
 /** One call, every second one a stream. What is done about a stream that breaks off is the app's own affair. */
 async function call(number) {
   count.sent += 1;
   try {
-    const asked =
-      number % 2 === 0
-        ? client.chat("Say hi.")
-        : client.stream("Tell a story.").final();
+    const asked = number % 2 === 0 ? client.chat("Say hi.") : client.stream("Tell a story.").final();
     const reply = await asked;
     count.answered += 1;
     if (reply.target !== current) say(`traffic moves to ${reply.target}`);
     current = reply.target;
   } catch (error) {
-    if (error instanceof StreamInterrupted)
-      say(`a stream broke off after ${JSON.stringify(error.partial.text)}`);
+    if (error instanceof StreamInterrupted) say(`a stream broke off after ${JSON.stringify(error.partial.text)}`);
     else say(`lost: ${error.message}`);
     count.lost += 1;
   }
@@ -121,13 +112,8 @@ async function news() {
   }
 }
 
-await Promise.all([
-  news(),
-  ...Array.from({ length: 4 }, (_, index) => worker(index)),
-]);
+await Promise.all([news(), ...Array.from({ length: 4 }, (_, index) => worker(index))]);
 await client.close();
 simulator.close();
-console.log(
-  `sent ${count.sent}, answered ${count.answered}, lost ${count.lost}`,
-);
+console.log(`sent ${count.sent}, answered ${count.answered}, lost ${count.lost}`);
 process.exitCode = count.lost === 0 ? 0 : 1;

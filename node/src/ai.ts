@@ -60,7 +60,8 @@ export interface HotspareProvider extends ProviderV4 {
 export function createHotspare(source: Client | Source, settings: HotspareSettings = {}): HotspareProvider {
   const client = source instanceof Client ? source : Client.openSync(source);
   const { onRestart = "error" } = settings;
-  const languageModel = (route = "default"): HotspareLanguageModel => new HotspareLanguageModel(client, route, onRestart);
+  const languageModel = (route = "default"): HotspareLanguageModel =>
+    new HotspareLanguageModel(client, route, onRestart);
   return Object.assign((route?: string) => languageModel(route), {
     specificationVersion: "v4" as const,
     client,

@@ -1,15 +1,6 @@
 import { attempt } from "./errors.js";
 import { native } from "./native.js";
-import type {
-  Account,
-  Attempt,
-  Completion,
-  FinishReason,
-  ReasoningBlock,
-  Span,
-  ToolCall,
-  Usage,
-} from "./types.js";
+import type { Account, Attempt, Completion, FinishReason, ReasoningBlock, Span, ToolCall, Usage } from "./types.js";
 
 /** A whole answer. */
 export class Reply implements Completion, Account {

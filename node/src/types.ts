@@ -215,14 +215,7 @@ export type Next = "finish" | "same_target" | "next_key" | "next_target";
 
 /** Whether a target is called: `closed` is well, `degraded` mostly goes behind the others, `open` is left alone,
  * `half_open` is tried out, `ramp` gets a few calls at a time, and the forced ones are an operator's word. */
-export type BreakerState =
-  | "closed"
-  | "degraded"
-  | "open"
-  | "half_open"
-  | "ramp"
-  | "forced_open"
-  | "forced_closed";
+export type BreakerState = "closed" | "degraded" | "open" | "half_open" | "ramp" | "forced_open" | "forced_closed";
 
 /** Tokens one reply used, normalized over vendors: the totals include their parts. */
 export interface Usage {
@@ -443,10 +436,4 @@ export interface FinishEvent {
 
 /** What a stream gives. `type` tells which it is; `text` is `""` unless it is `text`. */
 export type StreamEvent =
-  | TextEvent
-  | ReasoningEvent
-  | RefusalEvent
-  | ToolCallEvent
-  | RestartEvent
-  | ContinueEvent
-  | FinishEvent;
+  TextEvent | ReasoningEvent | RefusalEvent | ToolCallEvent | RestartEvent | ContinueEvent | FinishEvent;

@@ -1,4 +1,9 @@
-import type { EmbeddingModelV4, EmbeddingModelV4CallOptions, EmbeddingModelV4Result, SharedV4Warning } from "@ai-sdk/provider" with { "resolution-mode": "import" };
+import type {
+  EmbeddingModelV4,
+  EmbeddingModelV4CallOptions,
+  EmbeddingModelV4Result,
+  SharedV4Warning,
+} from "@ai-sdk/provider" with { "resolution-mode": "import" };
 
 import type { Client } from "../client.js";
 import { callError } from "./errors.js";

@@ -1,6 +1,8 @@
 // Errors as the AI SDK knows them. It tells its errors by marks and not by classes, so that those of another copy of it
 // are its own too: so are these, and nothing of it is loaded for them.
-import type { APICallError, NoSuchModelError, UnsupportedFunctionalityError } from "@ai-sdk/provider" with { "resolution-mode": "import" };
+import type { APICallError, NoSuchModelError, UnsupportedFunctionalityError } from "@ai-sdk/provider" with {
+  "resolution-mode": "import",
+};
 
 import { HotspareError } from "../errors.js";
 

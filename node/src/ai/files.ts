@@ -16,29 +16,34 @@ export function filePart(file: FileLike, { detail, ...fields }: Json): Json {
   const { data, filename } = file;
   const name = filename !== undefined && { filename };
   if (data.type === "text") return { ...fields, type: "text", text: data.text };
-  if (data.type === "reference") return { ...fields, type: "file", file: { file_id: reference(data.reference), ...name } };
+  if (data.type === "reference")
+    return { ...fields, type: "file", file: { file_id: reference(data.reference), ...name } };
   const mediaType = mediaTypeOf(file);
   const kind = mediaType.split("/", 1)[0];
   if (kind === "audio" && data.type === "data") {
     return { ...fields, type: "input_audio", input_audio: { data: base64(data.data), format: audioFormat(mediaType) } };
   }
   const url = data.type === "url" ? data.url.href : `data:${mediaType};base64,${base64(data.data)}`;
-  if (kind === "image") return { ...fields, type: "image_url", image_url: { url, ...(detail !== undefined && { detail }) } };
+  if (kind === "image")
+    return { ...fields, type: "image_url", image_url: { url, ...(detail !== undefined && { detail }) } };
   return { ...fields, type: "file", file: { file_data: url, ...name } };
 }
 
 function reference(ids: Readonly<Record<string, string>>): string {
   const id = ids["openai"];
-  if (id === undefined) throw unsupported(`a file uploaded to ${Object.keys(ids).join(", ")}: only OpenAI's ids go through`);
+  if (id === undefined)
+    throw unsupported(`a file uploaded to ${Object.keys(ids).join(", ")}: only OpenAI's ids go through`);
   return id;
 }
 
 function base64(data: Uint8Array | string): string {
-  return typeof data === "string" ? data : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
+  return typeof data === "string"
+    ? data
+    : Buffer.from(data.buffer, data.byteOffset, data.byteLength).toString("base64");
 }
 
 /** The names of OpenAI's audio formats; other subtypes are named as they are. */
-const AUDIO: Readonly<Record<string, string>> = { mpeg: "mp3", "x-wav": "wav", wave: "wav", "x-flac": "flac" };
+const AUDIO: Readonly<Record<string, string>> = { "mpeg": "mp3", "x-wav": "wav", "wave": "wav", "x-flac": "flac" };
 
 function audioFormat(mediaType: string): string {
   const subtype = mediaType.split("/")[1] ?? "";
@@ -64,9 +69,11 @@ function mediaTypeOf({ mediaType, data }: FileLike): string {
   if (subtype !== undefined && subtype !== "*") return mediaType;
   if (data.type !== "data") return `${kind}/*`;
   const { data: bytes } = data;
-  const head = typeof bytes === "string" ? Buffer.from(bytes.slice(0, 16), "base64") : Buffer.from(bytes.subarray(0, 12));
+  const head =
+    typeof bytes === "string" ? Buffer.from(bytes.slice(0, 16), "base64") : Buffer.from(bytes.subarray(0, 12));
   const hex = head.toString("hex");
   const found = BEGINNINGS.find(([type, begins]) => type.startsWith(kind) && begins.test(hex));
-  if (found === undefined) throw unsupported(`a file of type "${mediaType}" whose data does not tell more: give its full media type`);
+  if (found === undefined)
+    throw unsupported(`a file of type "${mediaType}" whose data does not tell more: give its full media type`);
   return found[0];
 }

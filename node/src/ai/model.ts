@@ -88,12 +88,7 @@ class Answer implements UnderlyingSource<LanguageModelV4StreamPart> {
   readonly #parts = new Parts();
   #ready: LanguageModelV4StreamPart[];
 
-  constructor(
-    stream: Stream,
-    wrap: (error: unknown) => unknown,
-    onRestart: OnRestart,
-    warnings: Asked["warnings"],
-  ) {
+  constructor(stream: Stream, wrap: (error: unknown) => unknown, onRestart: OnRestart, warnings: Asked["warnings"]) {
     this.#stream = stream;
     this.#events = stream[Symbol.asyncIterator]();
     this.#wrap = wrap;

@@ -1,19 +1,12 @@
 // The events of a stream as the AI SDK's parts.
-import type { LanguageModelV4StreamPart, SharedV4ProviderMetadata } from "@ai-sdk/provider" with { "resolution-mode": "import" };
+import type { LanguageModelV4StreamPart, SharedV4ProviderMetadata } from "@ai-sdk/provider" with {
+  "resolution-mode": "import",
+};
 
 import type { Reply } from "../reply.js";
 import type { StreamEvent, ToolCallDelta, Usage } from "../types.js";
 import type { Json } from "./json.js";
-import {
-  finishOf,
-  merged,
-  metadataOf,
-  REFUSAL,
-  responseOf,
-  signedReasoning,
-  toolCalls,
-  usageOf,
-} from "./result.js";
+import { finishOf, merged, metadataOf, REFUSAL, responseOf, signedReasoning, toolCalls, usageOf } from "./result.js";
 
 type Part = LanguageModelV4StreamPart;
 type Kind = "text" | "reasoning";
@@ -93,7 +86,12 @@ export class Parts {
     if (callId === undefined) {
       callId = id ?? `call-${index}`;
       this.#calls.set(index, callId);
-      parts.push(...this.#end(), { type: "tool-input-start", id: callId, toolName: name ?? "", ...this.#marked(undefined) });
+      parts.push(...this.#end(), {
+        type: "tool-input-start",
+        id: callId,
+        toolName: name ?? "",
+        ...this.#marked(undefined),
+      });
     }
     if (delta !== "") parts.push({ type: "tool-input-delta", id: callId, delta });
     return parts;
@@ -130,7 +128,12 @@ export class Parts {
       ...this.#calledAll(),
       ...calls,
       { type: "response-metadata", ...responseOf(reply) },
-      { type: "finish", finishReason: finishOf(reply), usage: usageOf(reply.usage), providerMetadata: metadataOf(reply) },
+      {
+        type: "finish",
+        finishReason: finishOf(reply),
+        usage: usageOf(reply.usage),
+        providerMetadata: metadataOf(reply),
+      },
     ];
   }
 }

@@ -65,7 +65,10 @@ function responseFormat(format: LanguageModelV4CallOptions["responseFormat"]): J
   if (format?.type !== "json") return undefined;
   const { schema, name = "answer", description } = format;
   if (schema === undefined) return { type: "json_object" };
-  return { type: "json_schema", json_schema: given({ name, description, schema, strict: isExact(schema) || undefined }) };
+  return {
+    type: "json_schema",
+    json_schema: given({ name, description, schema, strict: isExact(schema) || undefined }),
+  };
 }
 
 /** Whether every object of a schema is closed and all of its fields are needed, which is what OpenAI can hold a model to. */
@@ -88,7 +91,8 @@ function toolsOf(call: LanguageModelV4CallOptions, warnings: SharedV4Warning[]):
   }
   if (tools.length === 0) return {};
   const choice = call.toolChoice;
-  const tool_choice = choice?.type === "tool" ? { type: "function", function: { name: choice.toolName } } : choice?.type;
+  const tool_choice =
+    choice?.type === "tool" ? { type: "function", function: { name: choice.toolName } } : choice?.type;
   return given({ tools, tool_choice });
 }
 
