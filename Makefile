@@ -19,7 +19,7 @@ export CARGO_TERM_PROGRESS_WHEN := never
 
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
-.PHONY: help demo test test-rust test-python test-node matrix incidents bench bench-standby bench-failover simulate \
+.PHONY: help demo test test-rust test-python test-node test-sdks-node matrix incidents bench bench-standby bench-failover simulate \
 	simulate-long simulate-mutants envoy soak interop coverage fmt lint gen fuzz catalog venv extension extension-node \
 	release-extension
 
@@ -54,6 +54,14 @@ test-node: extension-node ## Node tests, on Node 20, 22 and 24; some fail yet
 		scripts/node.sh $$version .node/$$version; \
 		(cd node/test && ../../.node/$$version/bin/node $(NODE_TEST) $(NODE_TESTS_EVERYWHERE:%=dist/%.test.mjs)); \
 	done
+
+test-sdks-node: extension-node ## Programs of openai, @anthropic-ai/sdk and the AI SDK over the Node package (2 min, 280 MB)
+	$(call say,installing the SDKs and a Node that they run on)
+	@cd tests/sdks/node && npm ci --silent --no-audit --no-fund
+	$(call say,SDK × feature × failure$(,) errors$(,) streams$(,) scenarios)
+	@rm -rf node/test/dist
+	@cd node && npx tsc -p test
+	@cd tests/sdks/node && npm test --silent
 
 matrix: ## Scenario × language × mode; an empty cell fails
 	$(call say,scenario matrix)

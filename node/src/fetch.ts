@@ -28,7 +28,7 @@ export interface ChunkFeed {
 }
 
 /** Asks the core. `cancel` ends a call that has no answer yet, and does nothing later. */
-export type Serve = (ask: HttpAsk) => { readonly answer: Promise<HttpAnswer>; cancel(): void };
+export type Serve = (ask: HttpAsk) => { readonly answer: Promise<HttpAnswer>; readonly cancel: () => void };
 
 /** A `fetch` that is answered by `serve`. */
 export function createFetch(serve: Serve): typeof globalThis.fetch {
@@ -98,18 +98,24 @@ function untilAborted<T>(
   promise: Promise<T>,
   signal: AbortSignal | undefined,
   cancel: () => void,
-): { readonly promise: Promise<T>; stop(): void } {
+): { readonly promise: Promise<T>; readonly stop: () => void } {
   if (signal === undefined) return { promise, stop: () => undefined };
   let abort!: () => void;
   const aborted = new Promise<never>((_, reject) => {
     abort = () => {
+      // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- it is whatever the caller gave
       reject(signal.reason);
       cancel();
     };
     signal.addEventListener("abort", abort, { once: true });
     if (signal.aborted) abort();
   });
-  return { promise: Promise.race([promise, aborted]), stop: () => signal.removeEventListener("abort", abort) };
+  return {
+    promise: Promise.race([promise, aborted]),
+    stop: () => {
+      signal.removeEventListener("abort", abort);
+    },
+  };
 }
 
 const EMPTY = new Set([204, 205, 304]);
@@ -151,7 +157,10 @@ class Body implements UnderlyingByteSource {
   async pull(controller: ReadableByteStreamController): Promise<void> {
     const chunk = await this.#feed.next();
     if (this.#controller === undefined) return;
-    if (chunk !== null) return controller.enqueue(chunk);
+    if (chunk !== null) {
+      controller.enqueue(chunk);
+      return;
+    }
     this.#end();
     controller.close();
     // A reader that lent its own buffer is waiting for it.
@@ -176,7 +185,9 @@ class Body implements UnderlyingByteSource {
 
 /** Listens for a body without keeping it: a signal may live as long as the process. */
 class AbortListener {
-  static readonly #forgotten = new FinalizationRegistry<AbortListener>((listener) => listener.remove());
+  static readonly #forgotten = new FinalizationRegistry<AbortListener>((listener) => {
+    listener.remove();
+  });
   readonly #body: WeakRef<Body>;
   readonly #signal: AbortSignal;
   readonly #abort = (): void => this.#body.deref()?.abort(this.#signal.reason);

@@ -3,8 +3,29 @@ import type * as Binding from "./binding.js";
 import { attempt } from "./errors.js";
 import { native } from "./native.js";
 
-/** What one request met. */
-export type JournalEntry = Readonly<Record<string, unknown>> & { readonly provider: string };
+/** What one request met; `simulator/README.md` says more. Times are milliseconds since the start. */
+export interface JournalEntry {
+  readonly provider: string;
+  readonly at_ms: number;
+  readonly chat: boolean;
+  readonly embed: boolean;
+  readonly model: string | null;
+  readonly stream: boolean;
+  /** What a chat held, as its vendor reads it. */
+  readonly asked: {
+    readonly tools: number;
+    readonly schema: boolean;
+    readonly images: number;
+    readonly system: boolean;
+  } | null;
+  /** A short hash of the key. */
+  readonly key: string | null;
+  readonly status: number | null;
+  readonly ended_ms: number | null;
+  /** How it ended; null while it goes on. */
+  readonly end: "complete" | "client_disconnected" | "reset" | "cut" | "refused" | "hung" | null;
+  readonly [field: string]: unknown;
+}
 
 /** Runs the providers of a script (an object, or its JSON text) until it is closed.
  *

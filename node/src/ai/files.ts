@@ -30,7 +30,7 @@ export function filePart(file: FileLike, { detail, ...fields }: Json): Json {
 }
 
 function reference(ids: Readonly<Record<string, string>>): string {
-  const id = ids["openai"];
+  const id = ids.openai;
   if (id === undefined)
     throw unsupported(`a file uploaded to ${Object.keys(ids).join(", ")}: only OpenAI's ids go through`);
   return id;

@@ -82,7 +82,7 @@ export class HotspareLanguageModel implements LanguageModelV4 {
 /** The source of a stream's parts: an event is taken when a part is asked for. */
 class Answer implements UnderlyingSource<LanguageModelV4StreamPart> {
   readonly #stream: Stream;
-  readonly #events: AsyncIterator<StreamEvent>;
+  readonly #events: AsyncIterator<StreamEvent, undefined>;
   readonly #wrap: (error: unknown) => unknown;
   readonly #onRestart: OnRestart;
   readonly #parts = new Parts();
@@ -108,7 +108,10 @@ class Answer implements UnderlyingSource<LanguageModelV4StreamPart> {
   async pull(controller: ReadableStreamDefaultController<LanguageModelV4StreamPart>): Promise<void> {
     while (this.#ready.length === 0) {
       try {
-        if (!(await this.#take())) return controller.close();
+        if (!(await this.#take())) {
+          controller.close();
+          return;
+        }
       } catch (error) {
         // What is no failure of a target, such as an abort, ends the stream itself, as the SDK expects.
         if (!(error instanceof HotspareError)) throw error;
@@ -125,8 +128,9 @@ class Answer implements UnderlyingSource<LanguageModelV4StreamPart> {
 
   /** The next event's parts; false at the end. */
   async #take(): Promise<boolean> {
-    const { done, value } = await this.#events.next();
-    if (done) return false;
+    const step = await this.#events.next();
+    if (step.done) return false;
+    const { value } = step;
     if (value.type === "restart" && this.#onRestart === "error") {
       this.#stream.close();
       this.#ready.push(...this.#parts.broken(restarted(value.target), undefined));

@@ -27,7 +27,7 @@ export function messagesOf(prompt: LanguageModelV4Prompt, warnings: SharedV4Warn
 
 /** What a caller said for us alone, in the names of our requests. */
 export function ours(from: { readonly providerOptions?: SharedV4ProviderOptions | undefined }): Json {
-  return from.providerOptions?.["hotspare"] ?? {};
+  return from.providerOptions?.hotspare ?? {};
 }
 
 function messageOf(message: LanguageModelV4Message, warnings: SharedV4Warning[]): Json[] {
@@ -59,7 +59,7 @@ function userPart(part: LanguageModelV4TextPart | LanguageModelV4FilePart): Json
 /** A mark on a message is one on its last part. */
 function marked(content: Json[], cache_control: unknown): Json[] {
   const last = content.at(-1);
-  if (cache_control !== undefined && last !== undefined) last["cache_control"] ??= cache_control;
+  if (cache_control !== undefined && last !== undefined) last.cache_control ??= cache_control;
   return content;
 }
 

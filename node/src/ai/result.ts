@@ -50,7 +50,7 @@ export function contentOf(reply: Reply): LanguageModelV4Content[] {
   const signed = signedReasoning(reply);
   if (signed === undefined) return content;
   const last = content.pop() ?? { type: "reasoning", text: "" };
-  return [...content, { ...last, providerMetadata: merged(last.providerMetadata, signed) } as LanguageModelV4Content];
+  return [...content, { ...last, providerMetadata: merged(last.providerMetadata, signed) }];
 }
 
 /** Marks a text that is a refusal. */
@@ -58,7 +58,7 @@ export const REFUSAL = metadata({ refusal: true });
 
 /** Both of two. */
 export function merged(one: SharedV4ProviderMetadata | undefined, other: Json | undefined): SharedV4ProviderMetadata {
-  return metadata({ ...one?.["hotspare"], ...other });
+  return metadata({ ...one?.hotspare, ...other });
 }
 
 /** The calls it made. A vendor's mark on one comes back with the history. */

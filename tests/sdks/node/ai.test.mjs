@@ -134,7 +134,10 @@ test("what an answer is", async () => {
     assert.deepEqual([result.response.id, result.response.modelId], ["chatcmpl-1", "m-2026"]);
     const { trail, ...told } = result.providerMetadata.hotspare;
     assert.deepEqual(told, { target: "vendor/m", costUsd: null, attempts: 1, adapted: [] });
-    assert.deepEqual(trail.map(({ target, code, status }) => [target, code, status]), [["vendor/m", "ok", 200]]);
+    assert.deepEqual(
+      trail.map(({ target, code, status }) => [target, code, status]),
+      [["vendor/m", "ok", 200]],
+    );
   });
 });
 
@@ -222,7 +225,10 @@ test("what changed in a request is a warning", async () => {
   await withClient({ script: { primary } }, async (client) => {
     const call = { model: createHotspare(client)("default"), prompt: "Go.", temperature: 1.5, maxOutputTokens: 9 };
     const { warnings, providerMetadata } = await generateText(call);
-    assert.deepEqual(warnings.map(({ type, feature }) => [type, feature]), [["compatibility", "temperature"]]);
+    assert.deepEqual(
+      warnings.map(({ type, feature }) => [type, feature]),
+      [["compatibility", "temperature"]],
+    );
     const streamed = streamText(call);
     await streamed.consumeStream();
     // It is known only at the end, which is too late for a warning.
@@ -243,13 +249,19 @@ test("the parts of a stream", async () => {
       if (part.type !== parts.at(-1)?.type) parts.push({ ...part });
       else parts.at(-1).delta += part.delta;
     }
-    assert.deepEqual(parts.map(({ type }) => type), [
-      ...["stream-start", "reasoning-start", "reasoning-delta", "reasoning-end"],
-      ...["text-start", "text-delta", "text-end"],
-      ...["tool-input-start", "tool-input-delta", "tool-input-end", "tool-call"],
-      ...["response-metadata", "finish"],
-    ]);
-    assert.deepEqual([parts[2].delta, parts[5].delta, parts[8].delta], [reply.reasoning, reply.text, '{"city":"Paris"}']);
+    assert.deepEqual(
+      parts.map(({ type }) => type),
+      [
+        ...["stream-start", "reasoning-start", "reasoning-delta", "reasoning-end"],
+        ...["text-start", "text-delta", "text-end"],
+        ...["tool-input-start", "tool-input-delta", "tool-input-end", "tool-call"],
+        ...["response-metadata", "finish"],
+      ],
+    );
+    assert.deepEqual(
+      [parts[2].delta, parts[5].delta, parts[8].delta],
+      [reply.reasoning, reply.text, '{"city":"Paris"}'],
+    );
     assert.deepEqual([parts[10].toolName, parts[10].input], ["weather", '{"city":"Paris"}']);
     assert.equal(new Set([parts[7].id, parts[8].id, parts[9].id, parts[10].toolCallId]).size, 1);
     assert.deepEqual(parts[12].finishReason, { unified: "tool-calls", raw: "tool_use" });
@@ -271,7 +283,11 @@ function breaking(stream_recovery) {
 async function streamed(model) {
   const parts = [];
   for await (const part of streamText({ model, prompt: "Go.", onError: () => undefined }).fullStream) parts.push(part);
-  return { parts, texts: parts.filter(({ type }) => type === "text-delta").map(({ text }) => text), types: parts.map(({ type }) => type) };
+  return {
+    parts,
+    texts: parts.filter(({ type }) => type === "text-delta").map(({ text }) => text),
+    types: parts.map(({ type }) => type),
+  };
 }
 
 test("a stream that breaks ends with an error", async () => {
@@ -291,7 +307,9 @@ test("a stream that begins anew ends with an error, unless that is to be marked"
     const { parts } = await streamed(createHotspare(client)("default"));
     assert.match(parts.find(({ type }) => type === "error").error.message, /backup\/m begins anew/);
     const marking = await streamed(createHotspare(client, { onRestart: "mark" })("default"));
-    const marked = marking.parts.findIndex(({ providerMetadata }) => providerMetadata?.hotspare?.restart === "backup/m");
+    const marked = marking.parts.findIndex(
+      ({ providerMetadata }) => providerMetadata?.hotspare?.restart === "backup/m",
+    );
     const after = marking.parts.slice(marked).filter(({ type }) => type === "text-delta");
     assert.equal(after.map(({ text }) => text).join(""), answers("backup").text.text);
     assert.equal(marking.parts.at(-1).finishReason, "stop");
@@ -302,7 +320,12 @@ test("one vector, its tokens and its target", async () => {
   await withClient({ script: { primary: provider("primary", "cohere_chat", "text") } }, async (client) => {
     const model = createHotspare(client).embeddingModel();
     const providerOptions = { hotspare: { input_type: "query" } };
-    const { embedding, usage, providerMetadata } = await embed({ model, value: "a text", dimensions: 8, providerOptions });
+    const { embedding, usage, providerMetadata } = await embed({
+      model,
+      value: "a text",
+      dimensions: 8,
+      providerOptions,
+    });
     assert.equal(embedding.length, 8);
     assert.equal(usage.tokens, 2);
     assert.equal(providerMetadata.hotspare.target, "primary/m");

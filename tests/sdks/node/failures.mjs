@@ -11,9 +11,9 @@ function always(step) {
 const WINDOWS = { primary: { m: { context_window: 8_000 } }, backup: { m: { context_window: 1_000_000 } } };
 
 export const FAILURES = {
-  connect: { primary: { refuse: true }, code: "connect" },
-  reset: { primary: always({ fault: "reset_before_head" }), code: "reset" },
-  silence: {
+  "connect": { primary: { refuse: true }, code: "connect" },
+  "reset": { primary: always({ fault: "reset_before_head" }), code: "reset" },
+  "silence": {
     primary: always({ fault: "hang" }),
     // Long enough for the backup on a busy machine.
     route: { timeouts: { total: "20s", attempt: "1500ms", first_token: "1500ms", idle: "1500ms", reserve: "5s" } },
@@ -26,15 +26,15 @@ export const FAILURES = {
     primary: always({ error: "rate_limit", headers: { "retry-after": "60" } }),
     code: "rate_limited",
   },
-  quota: { primary: always({ error: "insufficient_quota" }), code: "quota_exhausted" },
-  authentication: {
+  "quota": { primary: always({ error: "insufficient_quota" }), code: "quota_exhausted" },
+  "authentication": {
     primary: { keys: ["another-key"] },
     route: { failover_on: ["authentication"] },
     code: "authentication",
   },
   "model not found": { primary: always({ error: "model_not_found" }), code: "model_not_found" },
   "context length": { primary: always({ error: "context_length" }), facts: WINDOWS, code: "context_length" },
-  filtered: {
+  "filtered": {
     primary: always({ error: "content_filter" }),
     route: { failover_on: ["content_filtered"] },
     code: "content_filtered",
@@ -42,7 +42,7 @@ export const FAILURES = {
   "html in 200": { primary: always({ fault: "html" }), code: "malformed" },
   "cut off": { primary: always({ fault: "cut", after_chunks: 0 }), code: "malformed" },
   // All programs send it; of vectors, Anthropic has none.
-  unsupported: {
+  "unsupported": {
     provider: { refuses: ["max_tokens"] },
     embedPrimary: { dialect: "anthropic_messages" },
     code: "unsupported",

@@ -19,10 +19,15 @@ function asWay(way) {
 
 /** Why a scenario cannot be asked, or its answer not be told, in the way's format. */
 function unable(way, scenario, mode) {
+  const { routes, providers } = scenario.config;
+  const restarts = Object.values(routes).some(({ stream_recovery }) => stream_recovery === "restart");
+  if (mode === "stream" && restarts) return "a vendor's stream cannot begin anew";
   const reasons = scenario.calls.map((call) => {
     const expect = { ...call.expect, ...call[`expect_${mode}`] };
     if (expect.restarts > 0) return "a vendor's stream cannot begin anew";
-    return way.lacks(call);
+    const { route = "default" } = call.request ?? {};
+    const known = route in routes || route.split("/", 1)[0] in (providers ?? {});
+    return known ? way.lacks(call) : "a name that is not known means the default route";
   });
   return reasons.find((reason) => reason !== undefined);
 }
@@ -109,13 +114,15 @@ function bookOf(events) {
         trail.push({ ...event, status: null, wait: 0, billing: "unsent", costMinUsd: 0, costMaxUsd: 0 });
         break;
       case "waiting":
-        if (trail.length > 0) trail.at(-1).wait += event.seconds;
+        // What is left of the wait by then, less than a millisecond under it.
+        if (trail.length > 0) trail.at(-1).wait += Math.round(event.seconds * 1000) / 1000;
         break;
       case "recovering":
         if (event.how === "continue") book.continues += 1;
         break;
       case "request_ended":
         book.over = true;
+        book.target = event.target;
         book.cost = { costMinUsd: event.cost.min, costMaxUsd: event.cost.max };
         break;
     }
@@ -128,7 +135,8 @@ function finished({ said, error, headers, ok, aborted }, book = { trail: [], con
   const { trail, continues, cost } = book;
   if (aborted) return { ended: null, restarts: 0, continues };
   if (error === undefined) {
-    const target = headers.get("x-hotspare-target");
+    // A stream's head names the target that began it.
+    const target = continues > 0 ? book.target : headers.get("x-hotspare-target");
     return { ended: { ...said, ...cost, trail, target }, restarts: 0, continues };
   }
   const code = ok ? "stream_interrupted" : headers.get("x-hotspare-error");

@@ -27,7 +27,7 @@ const HUNG = { primary: { ...provider("primary", "openai_chat", "text"), phases:
 
 /** Every way to stream: pieces of text, one after the other, until `signal` aborts. */
 const STREAMS = {
-  async *openai(client, signal) {
+  async *"openai"(client, signal) {
     const ask = { model: "default", messages: MESSAGES, stream: true };
     const stream = await openai.open({ fetch: client.fetch }).chat.completions.create(ask, { signal });
     for await (const chunk of stream) yield chunk.choices[0]?.delta.content ?? "";
@@ -37,7 +37,7 @@ const STREAMS = {
     const stream = await openai.open({ fetch: client.fetch }).responses.create(ask, { signal });
     for await (const event of stream) yield event.type === "response.output_text.delta" ? event.delta : "";
   },
-  async *anthropic(client, signal) {
+  async *"anthropic"(client, signal) {
     const ask = { model: "default", max_tokens: 64, messages: MESSAGES, stream: true };
     const stream = await anthropic.open({ fetch: client.fetch }).messages.create(ask, { signal });
     for await (const event of stream) yield event.delta?.text ?? "";
@@ -45,7 +45,7 @@ const STREAMS = {
   "ai, createOpenAI": (client, abortSignal) =>
     textOf({ model: createOpenAI({ apiKey: "unused", fetch: client.fetch }).chat("default"), abortSignal }),
   "ai, hotspare/ai": (client, abortSignal) => textOf({ model: createHotspare(client)("default"), abortSignal }),
-  async *fetch(client, signal) {
+  async *"fetch"(client, signal) {
     const body = JSON.stringify({ model: "default", messages: MESSAGES, stream: true });
     const response = await client.fetch("https://llm.invalid/v1/chat/completions", { method: "POST", body, signal });
     for await (const bytes of response.body) {
@@ -100,12 +100,15 @@ for (const [name, stream] of Object.entries(STREAMS)) {
     });
   }
 
-  test(`${name}, left in the middle`, async () => {
-    await withClient({ script: slow("openai_chat", "50ms") }, async (client, simulator) => {
-      for await (const piece of stream(client)) if (piece !== "") break;
-      await left(simulator);
+  // The AI SDK reads on when a loop over its streams is left: others may still want the whole answer.
+  if (!name.startsWith("ai, ")) {
+    test(`${name}, left in the middle`, async () => {
+      await withClient({ script: slow("openai_chat", "50ms") }, async (client, simulator) => {
+        for await (const piece of stream(client)) if (piece !== "") break;
+        await left(simulator);
+      });
     });
-  });
+  }
 
   test(`${name}, aborted in the middle`, async () => {
     await withClient({ script: slow("anthropic_messages", "50ms") }, async (client, simulator) => {
@@ -139,9 +142,11 @@ for (const [name, stream] of Object.entries(STREAMS)) {
 
 describe("whole replies that are aborted", () => {
   const ASKS = {
-    openai: (client, signal) =>
-      openai.open({ fetch: client.fetch }).chat.completions.create({ model: "default", messages: MESSAGES }, { signal }),
-    anthropic: (client, signal) =>
+    "openai": (client, signal) =>
+      openai
+        .open({ fetch: client.fetch })
+        .chat.completions.create({ model: "default", messages: MESSAGES }, { signal }),
+    "anthropic": (client, signal) =>
       anthropic
         .open({ fetch: client.fetch })
         .messages.create({ model: "default", max_tokens: 64, messages: MESSAGES }, { signal }),

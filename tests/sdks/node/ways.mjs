@@ -150,8 +150,12 @@ function anthropicBody({ route = "default", messages = "Say hi", max_tokens = 10
       content: typeof content === "string" ? content : content.map(anthropicPart),
     })),
     ...(system.length > 0 && { system: system.join("\n") }),
-    ...(tools && { tools: tools.map(({ function: f }) => ({ name: f.name, description: f.description, input_schema: f.parameters })) }),
-    ...(response_format && { output_config: { format: { type: "json_schema", schema: response_format.json_schema.schema } } }),
+    ...(tools && {
+      tools: tools.map(({ function: f }) => ({ name: f.name, description: f.description, input_schema: f.parameters })),
+    }),
+    ...(response_format && {
+      output_config: { format: { type: "json_schema", schema: response_format.json_schema.schema } },
+    }),
     ...(stream && { stream }),
   };
 }
@@ -165,7 +169,10 @@ const ANTHROPIC_FINISH = {
 };
 
 function anthropicUsage(usage, said) {
-  const { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens } = { ...said.told, ...usage };
+  const { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens } = {
+    ...said.told,
+    ...usage,
+  };
   said.told = { input_tokens, output_tokens, cache_read_input_tokens, cache_creation_input_tokens };
   const cacheReadTokens = cache_read_input_tokens ?? 0;
   const inputTokens = input_tokens + cacheReadTokens + (cache_creation_input_tokens ?? 0);

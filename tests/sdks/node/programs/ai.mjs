@@ -17,12 +17,12 @@ const IMAGE = [
 ];
 
 export const programs = {
-  async chat({ model }) {
+  async "chat"({ model }) {
     const { text } = await generateText({ ...ASK, model });
     return text;
   },
 
-  async streaming({ model }) {
+  async "streaming"({ model }) {
     const result = streamText({ ...ASK, model });
     let text = "";
     for await (const piece of result.textStream) text += piece;
@@ -30,7 +30,7 @@ export const programs = {
     return text;
   },
 
-  async tools({ model }) {
+  async "tools"({ model }) {
     const { text } = await generateText({ ...ASK, ...TOOLS, model });
     return text;
   },
@@ -39,22 +39,22 @@ export const programs = {
     return await streamText({ ...ASK, ...TOOLS, model }).text;
   },
 
-  async structured({ model }) {
+  async "structured"({ model }) {
     const { output } = await generateText({ ...ASK, model, output: Output.object({ schema: Place }) });
     return output;
   },
 
-  async generateObject({ model }) {
+  async "generateObject"({ model }) {
     const { object } = await generateObject({ ...ASK, model, schema: Place });
     return object;
   },
 
-  async vision({ model }) {
+  async "vision"({ model }) {
     const { text } = await generateText({ ...ASK, model, prompt: [{ role: "user", content: IMAGE }] });
     return text;
   },
 
-  async embeddings({ embeddingModel }) {
+  async "embeddings"({ embeddingModel }) {
     const { embeddings } = await embedMany({ model: embeddingModel, values: TEXTS, dimensions: 8 });
     return embeddings;
   },

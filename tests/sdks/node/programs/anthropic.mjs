@@ -22,11 +22,11 @@ function textOf(message) {
 }
 
 export const programs = {
-  async chat(anthropic) {
+  async "chat"(anthropic) {
     return textOf(await anthropic.messages.create(ASK));
   },
 
-  async streaming(anthropic) {
+  async "streaming"(anthropic) {
     const stream = anthropic.messages.stream(ASK);
     let text = "";
     for await (const event of stream) {
@@ -38,7 +38,7 @@ export const programs = {
     return text;
   },
 
-  async tools(anthropic) {
+  async "tools"(anthropic) {
     const messages = [...ASK.messages];
     for (;;) {
       const message = await anthropic.messages.create({ ...ASK, messages, tools: [TOOL] });
@@ -62,12 +62,12 @@ export const programs = {
     }
   },
 
-  async structured(anthropic) {
+  async "structured"(anthropic) {
     const message = await anthropic.messages.parse({ ...ASK, output_config: { format: zodOutputFormat(Place) } });
     return message.parsed_output;
   },
 
-  async vision(anthropic) {
+  async "vision"(anthropic) {
     const image = { type: "image", source: { type: "base64", media_type: "image/png", data: PIXEL } };
     const content = [image, { type: "text", text: QUESTION }];
     return textOf(await anthropic.messages.create({ ...ASK, messages: [{ role: "user", content }] }));

@@ -7,8 +7,7 @@ export const SYSTEM = "Answer in one sentence.";
 export const QUESTION = "What is the weather in Paris?";
 
 /** A picture of one pixel. */
-export const PIXEL =
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+export const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 /** What an answer in JSON must look like. */
 export const Place = z.object({ city: z.string(), country: z.string() });

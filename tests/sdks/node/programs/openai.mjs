@@ -16,7 +16,7 @@ export function open(transport) {
 }
 
 export const programs = {
-  async chat(openai) {
+  async "chat"(openai) {
     const completion = await openai.chat.completions.create({
       model: "gpt-4o-mini",
       messages: MESSAGES,
@@ -25,7 +25,7 @@ export const programs = {
     return completion.choices[0].message.content;
   },
 
-  async streaming(openai) {
+  async "streaming"(openai) {
     const stream = await openai.chat.completions.create({
       model: "gpt-4o-mini",
       messages: MESSAGES,
@@ -43,7 +43,7 @@ export const programs = {
     return text;
   },
 
-  async tools(openai) {
+  async "tools"(openai) {
     const messages = [...MESSAGES];
     const ask = { model: "gpt-4o-mini", messages, max_tokens: 64, tools: [{ type: "function", function: FUNCTION }] };
     for (;;) {
@@ -68,7 +68,7 @@ export const programs = {
     return await runner.finalContent();
   },
 
-  async structured(openai) {
+  async "structured"(openai) {
     const completion = await openai.chat.completions.parse({
       model: "gpt-4o-mini",
       messages: MESSAGES,
@@ -78,7 +78,7 @@ export const programs = {
     return completion.choices[0].message.parsed;
   },
 
-  async vision(openai) {
+  async "vision"(openai) {
     const completion = await openai.chat.completions.create({
       model: "gpt-4o-mini",
       messages: [
@@ -95,7 +95,7 @@ export const programs = {
     return completion.choices[0].message.content;
   },
 
-  async responses(openai) {
+  async "responses"(openai) {
     const response = await openai.responses.create({
       model: "gpt-5",
       instructions: SYSTEM,
@@ -144,7 +144,7 @@ export const programs = {
     return response.output_parsed;
   },
 
-  async embeddings(openai) {
+  async "embeddings"(openai) {
     const made = await openai.embeddings.create({ model: "text-embedding-3-small", input: TEXTS, dimensions: 8 });
     return made.data.map((item) => item.embedding);
   },
