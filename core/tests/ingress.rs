@@ -474,6 +474,24 @@ async fn a_clients_beta_headers_reach_the_targets_of_its_format() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_reply_of_another_vendor_repeats_what_the_client_asked() {
+    let (client, _) = client(r#"["other/model-b"]"#, "", vec![whole(200, OTHER)]);
+    let mut asked = ask("default", &json!({}));
+    "/v1/responses".clone_into(&mut asked.path);
+    let body = json!({"model": "default", "input": "hi", "instructions": "be brief", "metadata": {"team": "a"}, "top_p": 0.5});
+    asked.body = Bytes::from(body.to_string());
+    let reply = json_of(&client.serve(asked).await);
+    assert_eq!(reply["output"][0]["content"][0]["text"], "from b");
+    for field in ["instructions", "metadata", "top_p"] {
+        assert_eq!(reply[field], body[field], "{field}");
+    }
+    assert_eq!(
+        (&reply["truncation"], &reply["user"]),
+        (&json!("disabled"), &Value::Null)
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn vectors_come_as_openais_sdks_read_them() {
     const VECTORS: &str = r#"{"object":"list","data":[{"object":"embedding","index":0,"embedding":[0.5,-2.0]}],"model":"m","usage":{"prompt_tokens":3,"total_tokens":3}}"#;
     let config = r#"{"providers": {"openai": {"keys": ["sk-made-up"]}},

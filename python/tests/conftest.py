@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -91,3 +92,19 @@ def run_python(program: str, config: dict[str, Any] | None = None, seconds: floa
         raise
     assert (process.returncode, err) == (0, ""), f"exit {process.returncode}: {out}{err}"
     return out
+
+
+def assert_ctrl_c_ends(program: str, started: Lab) -> None:
+    """Runs a program that says "ready", calls, and on Ctrl-C prints the time and waits: within 200 ms, and with its
+    connection closed."""
+    process = start_python(program, started.config)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    started.wait_for(lambda: len(started.ends()) == 1)
+    time.sleep(0.1)
+    sent = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    assert float(process.stdout.readline()) - sent < 0.2
+    # The traceback is still there, and must not keep the connection open.
+    started.wait_for_disconnects()
+    assert process.communicate("\n", timeout=10) == ("", "")

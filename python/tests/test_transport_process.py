@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import time
 from collections.abc import Callable
 
 import pytest
-from conftest import HANG, SLOW, Lab, run_python, start_python
+from conftest import HANG, SLOW, Lab, assert_ctrl_c_ends, run_python
 
 Start = Callable[..., Lab]
 
@@ -40,17 +38,7 @@ STREAM = CHAT.replace("client.post(CHAT, json=HI)", "response = open_stream(); l
 )
 def test_ctrl_c_ends_a_request_within_200_ms(lab: Start, program: str, step: dict[str, object]) -> None:
     started = lab(a=[step])
-    process = start_python(program, started.config)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "ready\n"
-    started.wait_for(lambda: len(started.ends()) == 1)
-    time.sleep(0.1)
-    sent = time.monotonic()
-    process.send_signal(signal.SIGINT)
-    assert float(process.stdout.readline()) - sent < 0.2
-    # The traceback is still there, and must not keep the connection open.
-    started.wait_for_disconnects()
-    assert process.communicate("\n", timeout=10) == ("", "")
+    assert_ctrl_c_ends(program, started)
 
 
 SYNC_EXIT = f"""{SETUP}

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::attempt::{Answer, How, Job};
 use super::book::Book;
+use super::check::check_timeout;
 use super::exchange as wire;
-use super::run::{Answered, Run, check_timeout};
+use super::run::{Answered, Run};
 use super::targets::{PreparedRoute, PreparedTarget};
 use super::ticket::Ticket;
 use super::world::World;

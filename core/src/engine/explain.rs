@@ -1,6 +1,6 @@
 //! What would be done with a request, without doing it.
 
-use super::run::{chat_route, check};
+use super::check::{chat_route, check};
 use super::targets::PreparedTarget;
 use super::world::World;
 use crate::error::Error;

@@ -4,6 +4,7 @@
 mod attempt;
 mod book;
 mod catalog;
+mod check;
 mod clock;
 mod credentials;
 mod embed;

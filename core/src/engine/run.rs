@@ -6,13 +6,14 @@ use bytes::Bytes;
 
 use super::attempt::{Answer, How, Job, Relay, Wanted, attempt};
 use super::book::Book;
+use super::check::{chat_route, check};
 use super::recovery::Resume;
 use super::stream::ChatStream;
 use super::targets::{PreparedRoute, PreparedTarget};
 use super::ticket::{Closed, Notes, Ticket};
 use super::words::{deadline_error, not_called, told};
 use super::world::World;
-use crate::config::{RouteKind, StreamRecovery};
+use crate::config::StreamRecovery;
 use crate::error::{Error, ErrorKind};
 use crate::mutant::{self, Mutant};
 use crate::policy::{
@@ -23,9 +24,6 @@ use crate::types::{
     Attempt, ChatRequest, Completion, Failure, FailureClass, JsonMap, Moment, Next, Outcome, Phase, Reply,
     Span, Usage, What,
 };
-
-/// Longest deadline taken from a request.
-const MAX_TIMEOUT: f64 = 86_400.0;
 
 /// One request on its way.
 pub(super) struct Run {
@@ -109,44 +107,6 @@ pub(crate) async fn open_for(
         Answer::Whole(..) | Answer::Vectors(_) => {
             Err(Error::internal("a stream was asked for, and none came"))
         }
-    }
-}
-
-/// Refuses what no target can be asked. Of several answers (`many`), all go through to a client as they came, or none do.
-pub(super) fn check(request: &ChatRequest, many: bool) -> Result<(), Error> {
-    if request.messages.is_empty() {
-        return Err(Error::invalid_request(
-            "`messages`: at least one message is needed",
-        ));
-    }
-    if let Some(n) = request.extra.get("n").filter(|n| n.as_u64() != Some(1) && !many) {
-        return Err(Error::invalid_request(format!(
-            "`n`: expected 1, since a reply holds one answer, found {}",
-            Failure::clean(&n.to_string())
-        )));
-    }
-    check_timeout(request.timeout)
-}
-
-/// Refuses a deadline that is none.
-pub(super) fn check_timeout(timeout: Option<f64>) -> Result<(), Error> {
-    match timeout {
-        Some(timeout) if !(timeout > 0.0 && timeout <= MAX_TIMEOUT) => Err(Error::invalid_request(format!(
-            "`timeout`: expected seconds above 0 and up to {MAX_TIMEOUT}, found {timeout}"
-        ))),
-        _ => Ok(()),
-    }
-}
-
-/// The route of a chat.
-pub(super) fn chat_route(world: &World, request: &ChatRequest) -> Result<Arc<PreparedRoute>, Error> {
-    let route = world.route(request.route.as_deref())?;
-    match route.route.kind {
-        RouteKind::Chat => Ok(route),
-        RouteKind::Embed => Err(Error::invalid_request(format!(
-            "`route`: \"{}\" is of kind `embed`: it makes vectors, and answers no chats",
-            route.route.name
-        ))),
     }
 }
 

@@ -15,6 +15,7 @@ pub(crate) const FORMAT: Format = Format {
             {"role": "assistant", "content": reply["content"]}]})
     },
     keeps,
+    paragraphs: false,
     class: |class, streams| match class {
         // Its word for a timeout is of its own servers.
         FailureClass::Timeout => FailureClass::Server,

@@ -18,12 +18,18 @@ pub(crate) struct Format {
     pub(crate) sends_back: fn(&Value) -> Value,
     /// What of a reply is in a turn that was sent back.
     pub(crate) keeps: fn(Completion) -> Completion,
+    /// Whether reasoning that goes on after something else is a paragraph of its own.
+    pub(crate) paragraphs: bool,
     /// The class that an error of a class is read as; `true` in a stream.
     pub(crate) class: fn(FailureClass, bool) -> FailureClass,
 }
 
 /// Every format that has a writer.
-pub(crate) const FORMATS: &[Format] = &[crate::anthropic_messages::FORMAT, crate::openai_chat::FORMAT];
+pub(crate) const FORMATS: &[Format] = &[
+    crate::anthropic_messages::FORMAT,
+    crate::openai_chat::FORMAT,
+    crate::openai_responses::FORMAT,
+];
 
 /// What a turn says, whatever it was made of.
 #[derive(Debug, PartialEq)]

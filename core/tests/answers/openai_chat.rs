@@ -19,6 +19,7 @@ pub(crate) const FORMAT: Format = Format {
         json!({"model": "m", "messages": [{"role": "user", "content": "hi"}, message]})
     },
     keeps: |done| done,
+    paragraphs: false,
     class: |class, _| usual(class),
 };
 

@@ -85,13 +85,8 @@ pub(super) fn decode_request(body: &[u8]) -> Result<Asked, Failure> {
     if request.messages.is_empty() {
         return Err(wrong("input", "there is none"));
     }
-    let builds_on_stored = ["previous_response_id", "conversation"]
-        .iter()
-        .any(|field| own.contains_key(*field));
-    if builds_on_stored && !own.contains_key("store") {
-        // The vendor's own default, which the next turn of such a conversation relies on.
-        own.insert("store".to_owned(), json!(true));
-    }
+    // The vendor's own default, which the next turn of a conversation may rely on.
+    own.entry("store").or_insert(json!(true));
     drop_ours(&mut own, request.reasoning_effort);
     if !own.is_empty() {
         let name = DialectId::OpenaiResponses.as_str().to_owned();

@@ -51,6 +51,10 @@ impl Ingress for OpenaiResponses {
         errors::write_error(problem)
     }
 
+    fn repeats(&self) -> &'static [&'static str] {
+        &response::REPEATED
+    }
+
     fn id_header(&self) -> &'static str {
         "x-request-id"
     }

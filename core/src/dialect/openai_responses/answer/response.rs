@@ -172,6 +172,28 @@ pub(super) fn usage(usage: &Usage) -> Value {
     })
 }
 
+/// The fields of a request that a reply repeats.
+pub(super) const REPEATED: [&str; 18] = [
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "previous_response_id",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "safety_identifier",
+    "user",
+    "parallel_tool_calls",
+    "reasoning",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "metadata",
+];
+
 /// The request's fields as the vendor repeats them.
 fn echo(body: &JsonMap) -> JsonMap {
     let given = |field: &str| body.get(field).filter(|value| !value.is_null()).cloned();
@@ -180,16 +202,8 @@ fn echo(body: &JsonMap) -> JsonMap {
     let mut set = |field: &str, value: Value| {
         out.insert(field.to_owned(), value);
     };
-    for field in [
-        "instructions",
-        "max_output_tokens",
-        "max_tool_calls",
-        "previous_response_id",
-        "prompt_cache_key",
-        "prompt_cache_retention",
-        "safety_identifier",
-        "user",
-    ] {
+    // Null, unless it has a default below.
+    for field in REPEATED {
         set(field, or(field, Value::Null));
     }
     set("parallel_tool_calls", or("parallel_tool_calls", json!(true)));

@@ -421,7 +421,7 @@ impl Writer {
         while !self.waiting.is_empty() {
             self.open_call(out);
         }
-        let broken = self.call.or(self.message);
+        let broken = [self.call, self.message];
         self.close_message(last, out);
         self.close_call(last, out);
         let done = &reply.completion;
@@ -461,7 +461,7 @@ impl Writer {
         }
         let output = self.items.iter().enumerate();
         let output = output.map(|(place, open)| {
-            let status = match broken == Some(place) {
+            let status = match broken.contains(&Some(place)) {
                 true => last,
                 false => "completed",
             };
