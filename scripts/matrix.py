@@ -21,7 +21,7 @@ from mixed_scenarios import DIALECTS, TABLE
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIOS = ROOT / "tests" / "scenarios"
 REPORTS = ROOT / "target" / "scenario-matrix"
-RUNNERS = ("rust", "python")
+RUNNERS = ("rust", "python", "node-sync", "node-async")
 
 
 def main() -> int:

@@ -265,8 +265,7 @@ test("a thread that is busy for long is told what it missed", async (t) => {
 
 test("the next target is kept warm", async (t) => {
   const made = lab(t, { a: [], b: [] });
-  const { a, b } = made.config.providers;
-  const providers = { a, b: { ...b, probe: "/models" } };
+  const providers = { ...made.config.providers, b: { ...made.config.providers["b"], probe: "/models" } };
   const client = await Client.open({ ...made.config, providers, standby: { spares: 1 } });
   const seen = new Seen();
   client.on("event", seen.listener);

@@ -33,7 +33,7 @@ test("vectors have their fields", async (t) => {
   assert.ok(got.created > 1_700_000_000);
   assert.equal(made.journal("up").filter((entry) => entry.embed).length, 2, "two parts");
   assert.ok(got.trail.at(-1)?.adapted[0]?.startsWith("input_type: left out"));
-  const openai = got.toOpenai();
+  const openai = got.toOpenai() as { data: { embedding: number[] }[]; usage: { total_tokens: number } };
   assert.deepEqual(openai.data[1]?.embedding, got.embeddings[1]);
   assert.equal(openai.usage.total_tokens, got.usage.inputTokens);
   check(client.embedSync(["a", "bb", "ccc"], options));

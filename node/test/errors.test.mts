@@ -64,7 +64,10 @@ test("an error tells all of itself", async (t) => {
   const client = await Client.open(made.config);
   const error = await rejected(client.chat("hi"));
   assert.ok(error instanceof hotspare.AllTargetsFailed);
-  assert.deepEqual([error.name, error.code, error.class], ["AllTargetsFailed", "all_targets_failed", error.last.class]);
+  assert.deepEqual(
+    [error.name, error.code, error.class],
+    ["AllTargetsFailed", "all_targets_failed", error.last?.class],
+  );
   assert.deepEqual(new Set(error.trail.map((attempt) => attempt.target)), new Set(["a/m", "b/m"]));
   assert.deepEqual([error.costMinUsd, error.costMaxUsd, error.maybeSent, error.partial], [0, 0, true, null]);
   assert.ok(error.last instanceof HotspareError && error.cause === error.last && error.last.last === null);

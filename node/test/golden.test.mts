@@ -18,7 +18,7 @@ import {
   type HotspareError,
   type KeyStatus,
   type LatencyStatus,
-  type Partial,
+  type PartialReply,
   type RecentError,
   type Reply,
   type RetryBudgetStatus,
@@ -132,7 +132,6 @@ const EVENTS: { [T in Event["type"]]: Named<Extract<Event, { type: T }>> } = {
 const CHAT_OPTIONS: Named<ChatOptions> = {
   route: true,
   timeout: true,
-  signal: true,
   max_tokens: true,
   temperature: true,
   top_p: true,
@@ -152,7 +151,6 @@ const CHAT_OPTIONS: Named<ChatOptions> = {
 const EMBED_OPTIONS: Named<EmbedOptions> = {
   route: true,
   timeout: true,
-  signal: true,
   dimensions: true,
   input_type: true,
   user: true,
@@ -209,7 +207,7 @@ const ERROR: Named<Omit<HotspareError, keyof Error>> = {
   last: true,
   partial: true,
 };
-const PARTIAL: Named<Omit<Partial, "reasoningBlocks" | "finishReason" | "finishRaw">> = {
+const PARTIAL: Named<Omit<PartialReply, "reasoningBlocks" | "finishReason" | "finishRaw">> = {
   text: true,
   reasoning: true,
   refusal: true,
@@ -245,13 +243,13 @@ test("every error code of the core has a class", () => {
 });
 
 test("every request field of the core is an option, under its own name", () => {
-  // One is the argument that needs no name; a signal does not cross.
+  // One is the argument that needs no name.
   for (const [name, options, argument] of [
     ["request-fields", CHAT_OPTIONS, "messages"],
     ["embed-request-fields", EMBED_OPTIONS, "input"],
   ] as const) {
     const fields = (schema(name) as string[]).filter((field) => field !== argument);
-    assert.deepEqual(sorted(Object.keys(options)), sorted([...fields, "signal"]));
+    assert.deepEqual(sorted(Object.keys(options)), sorted(fields));
   }
 });
 

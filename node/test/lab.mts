@@ -20,11 +20,13 @@ export const SLOW: Json = { gap: "20ms", reply: { chunks: Array<string>(500).fil
 export const HANG: Json = { fault: "hang", repeat: 1000 };
 export const FAILING: Json = { status: 500, repeat: 999 };
 
-export interface LabConfig {
+// A type and not an interface: only that has the index signature of a config.
+// eslint-disable-next-line @typescript-eslint/consistent-type-definitions
+export type LabConfig = {
   providers: Record<string, Json>;
   routes: Record<string, Json>;
   standby: boolean;
-}
+};
 
 /** A simulator and a config for it; one target a provider, `<name>/m`. */
 export class Lab {

@@ -1,6 +1,6 @@
 // How scenarios call a client: by promises and async iterables, and by the sync forms.
 import assert from "node:assert/strict";
-import type { Client } from "hotspare";
+import type { ChatOptions, Client } from "hotspare";
 import { Program, sleep, until, type Json } from "./lab.mjs";
 import { Heard, parts, timed, whole, type Call, type Came, type Mode } from "./scenario.mjs";
 
@@ -27,7 +27,12 @@ async function made(client: Client, call: Call, mode: Mode): Promise<Came> {
   }
 }
 
-async function answered(client: Client, messages: never, options: object, mode: Mode): Promise<Came> {
+async function answered(
+  client: Client,
+  messages: never,
+  options: ChatOptions & { signal?: AbortSignal },
+  mode: Mode,
+): Promise<Came> {
   if (mode === "chat") return whole(await client.chat(messages, options).catch((error: unknown) => error));
   const stream = client.stream(messages, options);
   const heard = new Heard();
